@@ -1,0 +1,100 @@
+"""A decision with its confidence, its reasons and the verdict of the risk limits."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from adan_core.domain.market import Regime
+from adan_core.domain.time import Milliseconds
+
+
+class ActionType(StrEnum):
+    """What a decision asks for."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    HOLD = "HOLD"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One member's opinion: the exposure it wants (fraction of the symbol's cap) and how sure it is."""
+
+    member: str
+    target_exposure: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOutput:
+    """What a policy answers to one observation.
+
+    ``target_exposure`` is a fraction of the symbol's exposure cap; ``confidence`` lies in [0, 1];
+    ``expected_return`` is the value head's estimate of the discounted net log-return from here,
+    None where the policy has none.
+    """
+
+    target_exposure: float
+    confidence: float
+    votes: tuple[Vote, ...]
+    expected_return: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TradingActionWithConfidence:
+    """What the agent wants for one symbol, why, and how sure it is.
+
+    ``expected_return`` and ``expected_drawdown`` are the agent's own estimates, None (N/A) where
+    it has none. ``reasoning`` is one sentence per driver.
+    """
+
+    action_type: ActionType
+    symbol: str
+    target_exposure: float
+    confidence: float
+    reasoning: tuple[str, ...]
+    votes: tuple[Vote, ...]
+    expected_return: float | None
+    expected_drawdown: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCheck:
+    """One limit compared with one figure."""
+
+    code: str
+    passed: bool
+    found: str
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class RiskVerdict:
+    """All limits, each compared; the order passes only if every one does."""
+
+    allowed: bool
+    checks: tuple[RiskCheck, ...]
+
+    @property
+    def denied_by(self) -> tuple[RiskCheck, ...]:
+        """The limits that said no."""
+        return tuple(check for check in self.checks if not check.passed)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Everything known about one decision, as stored and as shown.
+
+    ``observation_hash`` is the BLAKE2b-128 of the observation's float32 bytes, ``latency`` the
+    milliseconds from candle to verdict; ``verdict`` is None where no order was asked for.
+    """
+
+    decision_id: str
+    time: Milliseconds
+    action: TradingActionWithConfidence
+    regime: Regime
+    verdict: RiskVerdict | None
+    order_ids: tuple[str, ...]
+    observation_hash: str
+    model_id: str
+    config_hash: str
+    latency: float
