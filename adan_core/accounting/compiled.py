@@ -1,0 +1,56 @@
+"""The one way ADAN compiles a kernel: numba, without fast-math, releasing the interpreter lock, cached on disk."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+from platformdirs import user_cache_path
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_KEPT_GENERATIONS = 3
+
+
+def _kernel_digest() -> str:
+    """Return a digest of every module with a compiled kernel, and of numba's version.
+
+    numba looks only at the file of the outermost function when it decides whether a cached kernel
+    is current; a change in a kernel it calls would go unnoticed. A folder per digest mends that.
+    """
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    for source in sorted(package.rglob("*.py")):
+        text = source.read_bytes()
+        if b"@compiled" in text:
+            digest.update(text)
+    return digest.hexdigest()
+
+
+def _prepare_cache() -> None:
+    base = os.environ.get("NUMBA_CACHE_DIR") or str(user_cache_path("adan") / "numba")
+    folder = Path(base) / _kernel_digest()
+    if not folder.exists():
+        generations = sorted(
+            (path for path in Path(base).glob("*") if path.is_dir()),
+            key=lambda path: path.stat().st_mtime,
+        )
+        for outdated in generations[: max(len(generations) - _KEPT_GENERATIONS + 1, 0)]:
+            shutil.rmtree(outdated, ignore_errors=True)  # another process may be pruning, too
+        folder.mkdir(parents=True, exist_ok=True)
+    numba.config.CACHE_DIR = str(folder)
+
+
+_prepare_cache()
+
+
+def compiled(function: Function) -> Function:
+    """Compile ``function`` on first call and keep the result on disk.
+
+    Fast-math stays off: batch and streaming, compiled and called from Python, must agree to the bit.
+    """
+    decorate = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")
+    return cast("Function", decorate(function))
