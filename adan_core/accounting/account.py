@@ -149,10 +149,9 @@ def protect_in_candle(
 @compiled
 def mark(row: Floats, close: float) -> float:
     """Value the account at ``close``, raise its peak if need be, and return its equity."""
-    equity = row[CASH] + row[QUANTITY] * close
+    equity: float = row[CASH] + row[QUANTITY] * close
     row[EQUITY] = equity
-    if equity > row[PEAK]:
-        row[PEAK] = equity
+    row[PEAK] = max(row[PEAK], equity)
     return equity
 
 

@@ -1,4 +1,4 @@
-"""The one way ADAN compiles a kernel: numba, without fast-math, releasing the interpreter lock, cached on disk."""
+"""The one way ADAN compiles a kernel: without fast-math, releasing the interpreter lock, cached."""
 
 import hashlib
 import os
@@ -41,7 +41,7 @@ def _prepare_cache() -> None:
         for outdated in generations[: max(len(generations) - _KEPT_GENERATIONS + 1, 0)]:
             shutil.rmtree(outdated, ignore_errors=True)  # another process may be pruning, too
         folder.mkdir(parents=True, exist_ok=True)
-    numba.config.CACHE_DIR = str(folder)
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
 
 
 _prepare_cache()

@@ -11,8 +11,8 @@ SELL = -1
 def market_price(side: int, reference: float, slippage: float, tick: float) -> float:
     """Return the price of a market order at ``reference``: slippage and rounding both work against us."""
     if side > 0:
-        return round_price(reference * (1.0 + slippage), tick, True)
-    return round_price(reference * (1.0 - slippage), tick, False)
+        return round_price(reference * (1.0 + slippage), tick, up=True)
+    return round_price(reference * (1.0 - slippage), tick, up=False)
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Protection of a position: a stop-loss and a take-profit, resolved inside the candle, worst case first."""
+"""Protection of a position: stop-loss and take-profit, resolved inside the candle, worst case first."""
 
 from adan_core.accounting.compiled import compiled
 from adan_core.accounting.rules import round_price
@@ -19,9 +19,9 @@ def protection_prices(
     stop = 0.0
     target = 0.0
     if stop_loss > 0.0:
-        stop = round_price(average * (1.0 - stop_loss), tick, False)
+        stop = round_price(average * (1.0 - stop_loss), tick, up=False)
     if take_profit > 0.0:
-        target = round_price(average * (1.0 + take_profit), tick, True)
+        target = round_price(average * (1.0 + take_profit), tick, up=True)
     return stop, target
 
 
@@ -43,7 +43,7 @@ def protection_hit(
     """
     if stop > 0.0 and low <= stop:
         reference = open_price if open_price < stop else stop
-        return STOP_LOSS_HIT, round_price(reference * (1.0 - slippage), tick, False)
+        return STOP_LOSS_HIT, round_price(reference * (1.0 - slippage), tick, up=False)
     if take_profit > 0.0 and high >= take_profit:
         return TAKE_PROFIT_HIT, open_price if open_price > take_profit else take_profit
     return NOT_HIT, 0.0

@@ -1,0 +1,1 @@
+"""adan-core: the trading core without a screen."""
