@@ -1,0 +1,1 @@
+"""ADAN's screen. It knows a core only through ``adan_core.runtime.client`` and the domain records."""

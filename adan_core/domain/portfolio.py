@@ -22,6 +22,21 @@ class Position:
     take_profit_price: float | None
     opened_at: Milliseconds
 
+    @property
+    def value(self) -> float:
+        """The holding's worth at the mark, in quote currency."""
+        return self.quantity * self.mark
+
+    @property
+    def unrealised_rate(self) -> float | None:
+        """Unrealised PnL as a fraction of what the holding cost; None if it cost nothing."""
+        cost = self.quantity * self.average_price
+        return self.unrealised / cost if cost > 0.0 else None
+
+    def distance(self, price: float | None) -> float | None:
+        """How far ``price`` is from the mark, as a signed fraction of the mark; None: no price."""
+        return None if price is None or self.mark <= 0.0 else price / self.mark - 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class ClosedTrade:
@@ -55,3 +70,13 @@ class PortfolioSnapshot:
     peak: float
     drawdown: float
     positions: tuple[Position, ...]
+
+    @property
+    def pnl(self) -> float:
+        """What trading has earned so far, fees paid: equity less what was paid in."""
+        return self.equity - self.deposits
+
+    @property
+    def pnl_rate(self) -> float | None:
+        """PnL as a fraction of what was paid in; None if nothing was."""
+        return self.pnl / self.deposits if self.deposits > 0.0 else None

@@ -1,9 +1,14 @@
 """The one door to a core: panes and commands reach it through a ``CoreClient`` and nothing else."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from adan_core.domain.commands import Command, CommandResult
 from adan_core.domain.snapshot import CoreSnapshot
+from adan_core.domain.state import Mode
+from adan_core.domain.time import Milliseconds
 
 
 class CoreClient(Protocol):
@@ -27,4 +32,92 @@ class CoreClient(Protocol):
 
     def close(self) -> None:
         """Let go of the core; an in-process core is stopped and joined."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Which core a client wants: one of its own in this process, or (``attach``) a running one.
+
+    ``overrides`` are the command line's KEY=VALUE settings; ``dataset`` names what a replay plays.
+    """
+
+    home: Path | None = None
+    overrides: tuple[str, ...] = ()
+    attach: bool = False
+    mode: Mode = Mode.PAPER
+    dataset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSettings:
+    """The settings a screen follows: how often it draws, and from which age on a figure is stale.
+
+    ``training_steps``, ``training_seed`` and ``training_timeout`` (seconds, None: none) are what
+    the form that starts a training is filled in with.
+    """
+
+    theme: str
+    refresh_hertz: float
+    plot_hertz: float
+    utc: bool
+    heartbeat_stale: Milliseconds
+    other_stale: Milliseconds
+    training_steps: int
+    training_seed: int
+    training_timeout: float | None
+
+
+class ScreenTheme(Protocol):
+    """A theme as its file gives it.
+
+    ``colours`` maps primary, secondary, accent, foreground, background, surface, panel, success,
+    warning and error to a colour each, written as a terminal library reads it (``#1e2030``).
+    """
+
+    @property
+    def name(self) -> str:
+        """The theme's name, unique among themes."""
+        ...
+
+    @property
+    def dark(self) -> bool:
+        """Whether the background is darker than the text."""
+        ...
+
+    @property
+    def colours(self) -> Mapping[str, str]:
+        """The theme's colours by their roles."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenUpdate:
+    """What a reload brought: what is in force now, and why a newer file is not (empty: it is)."""
+
+    screen: ScreenSettings
+    themes: tuple[ScreenTheme, ...]
+    error: str = ""
+
+
+class Session(Protocol):
+    """A core opened for a screen: the client, and what the screen itself is set to."""
+
+    @property
+    def client(self) -> CoreClient:
+        """The door to the core; closing it ends the session."""
+        ...
+
+    @property
+    def screen(self) -> ScreenSettings:
+        """The screen's settings in force."""
+        ...
+
+    @property
+    def themes(self) -> tuple[ScreenTheme, ...]:
+        """Every theme that loaded, the shipped ones first."""
+        ...
+
+    def subscribe(self, callback: Callable[[ScreenUpdate], None]) -> None:
+        """Have ``callback`` called, from a thread of the runtime, after every reload."""
         ...
