@@ -1,0 +1,1 @@
+"""Candles: series, synthetic markets, import, validation, store, feeds, state."""
