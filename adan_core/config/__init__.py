@@ -1,0 +1,1 @@
+"""Settings in layers, their validation and reload, paths, themes."""

@@ -1,0 +1,1 @@
+"""Alerts, health and the log."""

@@ -1,0 +1,1 @@
+"""What survives faults: atomic files, locks."""
