@@ -1,7 +1,7 @@
 """Arithmetic of simulated price paths: recurrences, paths inside a candle, prices on the tick."""
 
 from collections.abc import Sequence
-from math import ceil, log10
+from math import ceil, log, log10
 from typing import TypeVar
 
 import numpy as np
@@ -14,11 +14,11 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 def decayed_sum(innovation: Floats, decay: float) -> Floats:
     """Return ``x`` with ``x[t] = decay * x[t-1] + innovation[t]`` and ``x[-1] = 0``, shape (n,).
 
-    Solved in blocks, within which ``decay ** -t`` stays far from overflow; 0 < ``decay`` <= 1.
+    Solved in blocks, within which ``decay ** -t`` stays far from overflow; 0 < ``decay`` < 1.
     """
     result = np.empty_like(innovation)
     carried = 0.0
-    block = 1024
+    block = max(1, min(4096, int(-300.0 / log(decay))))
     for start in range(0, innovation.shape[0], block):
         piece = innovation[start : start + block]
         power = decay ** np.arange(1, piece.shape[0] + 1)

@@ -5,29 +5,33 @@ number and timeframe, so any stretch costs O(chunk) wherever it lies, and a long
 the shorter one. A chunk starts with a fresh draw of the regime. Chunk ``j`` ends displaced by the
 sum of its own log-returns, and that displacement fades out linearly over the ``MEMORY`` chunks
 that follow: the level wanders for weeks yet never runs away, and a start anywhere needs only the
-last ``MEMORY`` displacements. The fade adds a drift of about 1e-5 a candle: nothing to trade on.
+last ``MEMORY`` displacements. The fade adds a drift of 2e-5 a candle or so: nothing to trade on.
 
-Per five-minute candle (deviations and drifts scale with the square root of the timeframe):
+Per five-minute candle:
 
     regime            deviation  drift     mean stay  what a causal agent can do
-    trend up            0.20 %   +0.034 %   240       hold once the drift has shown itself
-    trend down          0.20 %   -0.034 %   240       stay flat
-    range               0.21 %    0         300       buy low, sell high: an Ornstein-Uhlenbeck
-                                                      deviation of 0.80 % with a half-life of 24
+    trend up            0.18 %   +0.05 %    240       hold once the drift has shown itself
+    trend down          0.18 %   -0.05 %    240       stay flat
+    range               0.33 %    0         300       buy low, sell high: an Ornstein-Uhlenbeck
+                                                      deviation of 1.2 % with a half-life of 18
                                                       candles around a slow walk of 0.05 %
     high volatility     0.55 %    0         120       nothing; costs only
     crisis              0.95 %   -0.10 %     40       stay flat
 
-Innovations are Student-t with 6 degrees of freedom (unit variance), multiplied by a slowly moving
-volatility (log-normal, 0.15). Highs and lows come from a Brownian bridge of ``STEPS`` steps inside
-each candle, the conditional law of a path between its own open and close. Volume rises with the
-size of the move and clusters. Prices lie on the tick.
+Deviations and drifts grow with the fourth root of the timeframe (a real market's with the square
+root: that would let the level of a slow timeframe wander out of all bounds). Innovations are
+Student-t with 6 degrees of freedom (unit variance), multiplied by a slowly moving volatility
+(log-normal, 0.15). Highs and lows come from a Brownian bridge of ``STEPS`` steps inside each
+candle, the conditional law of a path between its own open and close. Volume rises with the size of
+the move and clusters. Prices lie on the tick. Symbols are independent of each other.
 
-Honest notes. Nothing here was fitted to a real market, and the edge is put in on purpose: trends
-have a signal-to-noise of 0.17 a candle, and the range reverts. After 0.1 % fee and 5 bp slippage a
-side, per 1000 five-minute candles (measured over 400 000 candles, two symbols): an oracle that
-sees the regime earns {oracle}, a two-line causal rule {rule} (tests hold both), buy-and-hold about
-0. What a filter can attain lies between; it was not computed.
+What can be earned, honestly. Nothing here was fitted to a real market, and the edge is put in on
+purpose: trends have a signal-to-noise of 0.28 a candle, far above any real market's, and the range
+reverts. Net of 0.1 % fee and 5 bp slippage a side, in log-return per 1000 five-minute candles
+(seed 7, BTC/SIM and ETH/SIM, 150 000 candles each): holding exactly during trends up, with the
+regime known, 0.13; a linear forecast on 33 causal features, fitted on the 150 000 candles before,
+0.08-0.11; buying and holding 0.00. The attainable optimum of learning.md was not computed for this
+market; it is known for ``ornstein_uhlenbeck``, ``two_state_drift`` and ``random_walk`` below.
 """
 
 import hashlib
@@ -61,8 +65,8 @@ _REFERENCE = Timeframe(5 * MINUTE)
 _KNOWN_PRICES = {"BTC/SIM": 40_000.0, "ETH/SIM": 2_500.0, "SOL/SIM": 120.0}
 _NOTIONAL = 400_000.0  # quote currency traded in a quiet five-minute candle
 _FREEDOM = 6.0
-_RANGE_DEVIATION = 0.008
-_RANGE_DECAY = 0.5 ** (1.0 / 24.0)
+_RANGE_DEVIATION = 0.012
+_RANGE_DECAY = 0.5 ** (1.0 / 18.0)
 _RANGE_WALK = 0.0005
 
 
@@ -80,8 +84,8 @@ class RegimeParameters:
 
 
 PARAMETERS: dict[Regime, RegimeParameters] = {
-    Regime.TREND_UP: RegimeParameters(0.0020, 0.00034, 240.0, (0.0, 0.25, 0.50, 0.20, 0.05)),
-    Regime.TREND_DOWN: RegimeParameters(0.0020, -0.00034, 240.0, (0.30, 0.0, 0.40, 0.15, 0.15)),
+    Regime.TREND_UP: RegimeParameters(0.0018, 0.0005, 240.0, (0.0, 0.25, 0.50, 0.20, 0.05)),
+    Regime.TREND_DOWN: RegimeParameters(0.0018, -0.0005, 240.0, (0.30, 0.0, 0.40, 0.15, 0.15)),
     Regime.RANGE: RegimeParameters(0.0, 0.0, 300.0, (0.40, 0.35, 0.0, 0.20, 0.05)),
     Regime.HIGH_VOLATILITY: RegimeParameters(0.0055, 0.0, 120.0, (0.35, 0.30, 0.25, 0.0, 0.10)),
     Regime.CRISIS: RegimeParameters(0.0095, -0.0010, 40.0, (0.25, 0.10, 0.05, 0.60, 0.0)),
@@ -123,7 +127,7 @@ class SimulatedMarket:
         self.seed = seed
         self.tick_size = tick_size
         self._key = _key(symbol)
-        self._scale = (timeframe.duration / _REFERENCE.duration) ** 0.5
+        self._scale = (timeframe.duration / _REFERENCE.duration) ** 0.25
         self._first_log_price = float(np.log(first_price(symbol)))
         self._epoch = -(-EPOCH // timeframe.duration) * timeframe.duration
         self._chunks: OrderedDict[int, _Chunk] = OrderedDict()
@@ -351,7 +355,7 @@ def _candles(
     close = on_tick(np.exp(begin + log_return), tick)
     opening = np.concatenate((on_tick(np.exp(begin[:1]), tick), close[:-1]))
     bustle = 0.5 * stationary_autoregression(generator.standard_normal(count), 0.9)
-    move = np.abs(log_return) / (0.002 * (timeframe.duration / _REFERENCE.duration) ** 0.5)
+    move = np.abs(log_return) / (0.002 * (timeframe.duration / _REFERENCE.duration) ** 0.25)
     notional = _NOTIONAL * timeframe.duration / _REFERENCE.duration
     return CandleSeries(
         symbol=symbol,
