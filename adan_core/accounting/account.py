@@ -221,17 +221,20 @@ def portfolio_vector(
     take_profit: float,
     equity: float,
     peak: float,
+    cap: float,
     close: float,
     held: float,
     out: Floats,
 ) -> None:
     """Write the agent's view of one holding into ``out`` (``len(PORTFOLIO_COLUMNS)``), all scale-free.
 
-    Exposure is the position's share of equity; unrealised return and the distances to stop and
-    take-profit are fractions of the close (0 where there is none), drawdown a fraction of the peak;
-    ``held`` candles in position are squashed into [0, 1).
+    Exposure is the position's share of the most it may be, ``cap`` of equity, so that an agent
+    trained with the whole purse reads the same number under a tier's cap; unrealised return and
+    the distances to stop and take-profit are fractions of the close (0 where there is none),
+    drawdown a fraction of the peak; ``held``, the candles closed since the one of its entry (0 at
+    that one's own close), is squashed into [0, 1).
     """
-    out[0] = quantity * close / equity if equity > 0.0 else 0.0
+    out[0] = quantity * close / (equity * cap) if equity > 0.0 and cap > 0.0 else 0.0
     out[1] = close / average - 1.0 if quantity > 0.0 and average > 0.0 else 0.0
     out[2] = 1.0 - equity / peak if peak > 0.0 else 0.0
     out[3] = 1.0 - np.exp(-held / _TIME_SCALE) if quantity > 0.0 else 0.0

@@ -1,0 +1,150 @@
+"""A trained network as plain arrays: its forward pass without torch, the same in every mode."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adan_core.domain.decisions import PolicyOutput, Vote
+from adan_core.domain.errors import ModelError
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+REWARD_SCALE: Final = 100.0
+"""The learner's rewards are log-returns times this; the value head learns on the same scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One affine layer: ``weight`` (outputs, inputs) and ``bias`` (outputs,), float32."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Policy and value networks with tanh between their layers, as SB3's MlpPolicy builds them."""
+
+    policy: tuple[Layer, ...]
+    value: tuple[Layer, ...]
+
+    @classmethod
+    def from_weights(cls, weights: Weights) -> "Network":
+        """Read the parameters under SB3's own names; ModelError if one is missing or misshapen."""
+        policy = _stack(weights, "mlp_extractor.policy_net", "action_net")
+        value = _stack(weights, "mlp_extractor.value_net", "value_net")
+        expected = 2 * (len(policy) + len(value))
+        if len(weights) != expected:
+            raise ModelError(
+                f"{len(weights)} parameters",
+                f"{expected}, those of two plain networks",
+                "train the model again with this version",
+            )
+        if policy[0].weight.shape[1] != value[0].weight.shape[1] or value[-1].bias.shape != (1,):
+            raise ModelError("policy and value networks that do not belong together", "one model's")
+        return cls(policy, value)
+
+    @property
+    def inputs(self) -> int:
+        """Length of the observation the network was made for."""
+        return int(self.policy[0].weight.shape[1])
+
+    @property
+    def actions(self) -> int:
+        """How many actions the network chooses between."""
+        return int(self.policy[-1].bias.shape[0])
+
+    def logits(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the policy's logits, shape (..., actions), for observations (..., inputs)."""
+        return _forward(self.policy, observations)
+
+    def values(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the value head's estimates, shape (...), on the learner's reward scale."""
+        return _forward(self.value, observations)[..., 0]
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the softmax of ``logits`` over the last axis; each row sums to 1."""
+    shifted = logits.astype(np.float64) - np.max(logits, axis=-1, keepdims=True)
+    exponential = np.exp(shifted)
+    total: NDArray[np.float64] = exponential / np.sum(exponential, axis=-1, keepdims=True)
+    return total
+
+
+class NumpyPolicy:
+    """A network that answers observations with exposures; what trades, and what a backtest tries.
+
+    ``exposures`` are the discrete targets, one per action, as fractions of the symbol's cap.
+    Raises ModelError if network and exposures do not fit.
+    """
+
+    def __init__(self, model_id: str, network: Network, exposures: tuple[float, ...]) -> None:
+        if network.actions != len(exposures):
+            raise ModelError(
+                f"a network with {network.actions} actions", f"{len(exposures)}, one per exposure"
+            )
+        self.model_id = model_id
+        self.network = network
+        self.exposures = exposures
+
+    def distribution(self, observation: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of each exposure, shape (actions,)."""
+        return probabilities(self.network.logits(observation))
+
+    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+        """Return the most probable exposure, its probability, and the value head's expectation.
+
+        ``expected_return`` is the discounted net log-return from here on, scaled back from the
+        learner's rewards. ModelError if the observation has the wrong shape or is not finite.
+        """
+        if observation.shape != (self.network.inputs,):
+            raise ModelError(
+                f"an observation of shape {observation.shape}", f"({self.network.inputs},)"
+            )
+        if not np.isfinite(observation).all():
+            raise ModelError("an observation that is not finite", "finite numbers")
+        distribution = self.distribution(observation)
+        action = int(np.argmax(distribution))
+        exposure = self.exposures[action]
+        confidence = float(distribution[action])
+        return PolicyOutput(
+            target_exposure=exposure,
+            confidence=confidence,
+            votes=(Vote(self.model_id, exposure, confidence),),
+            expected_return=float(self.network.values(observation)) / REWARD_SCALE,
+        )
+
+
+def _stack(weights: Weights, body: str, head: str) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    while f"{body}.{2 * len(layers)}.weight" in weights:
+        layers.append(_layer(weights, f"{body}.{2 * len(layers)}"))
+    layers.append(_layer(weights, head))
+    for below, above in zip(layers, layers[1:], strict=False):
+        if above.weight.shape[1] != below.weight.shape[0]:
+            raise ModelError(f"layers of {body} that do not fit each other", "a chain of layers")
+    return tuple(layers)
+
+
+def _layer(weights: Weights, name: str) -> Layer:
+    try:
+        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    except KeyError as error:
+        raise ModelError(f"no parameter {error.args[0]} among the weights", "every layer") from None
+    if weight.ndim != 2 or bias.shape != weight.shape[:1] or weight.dtype != np.float32:
+        raise ModelError(f"layer {name} of shape {weight.shape}", "a float32 matrix and its bias")
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise ModelError(f"layer {name} holds numbers that are not finite", "finite weights")
+    return Layer(np.ascontiguousarray(weight), np.ascontiguousarray(bias))
+
+
+def _forward(layers: tuple[Layer, ...], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    hidden = inputs
+    for layer in layers[:-1]:
+        hidden = np.tanh(hidden @ layer.weight.T + layer.bias)
+    last = layers[-1]
+    result: NDArray[np.float32] = hidden @ last.weight.T + last.bias
+    return result
