@@ -7,6 +7,7 @@ the trading candle that completes it, or, after a gap, from the first one that f
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,7 @@ class StateFrame:
     schema_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(NamedTuple):
     """The fixed arrays of a ladder's programs, concatenated frame by frame."""
 
     durations: Integers
@@ -54,29 +54,47 @@ class _Layout:
     first_state: Integers
     windows: Integers
     widths: Integers
-    state_size: int
-    row_size: int
+
+
+class _Memory(NamedTuple):
+    """What changes from candle to candle.
+
+    ``programs`` is the indicators' state; ``buckets`` holds per frame the number of the forming
+    higher candle (or why there is none), the number of a discarded one, and whether any candle was
+    seen; ``forming`` its prices and volume; ``rows`` the state's current row.
+    """
+
+    programs: Floats
+    buckets: Integers
+    forming: Floats
+    rows: Floats
 
 
 def _layout(ladder: tuple[Timeframe, ...], spec: FeatureSet) -> _Layout:
     verify_ladder(ladder)
     programs = spec.programs()
     # A frame's offsets count from the start of its own state and have one entry more than codes.
-    first_entry = np.cumsum([0] + [len(program) for program in programs])
-    first_state = np.cumsum([0] + [program.state_size for program in programs])
-    windows = np.array(spec.windows, dtype=np.int64)
-    widths = np.array([len(program) for program in programs], dtype=np.int64)
     return _Layout(
         np.array([timeframe.duration for timeframe in ladder], dtype=np.int64),
         np.concatenate([program.codes for program in programs]),
         np.concatenate([program.parameters for program in programs]),
         np.concatenate([program.offsets for program in programs]),
-        first_entry.astype(np.int64),
-        first_state.astype(np.int64),
-        windows,
-        widths,
-        int(first_state[-1]),
-        int((windows * widths).sum()),
+        np.cumsum([0] + [len(program) for program in programs], dtype=np.int64),
+        np.cumsum([0] + [program.state_size for program in programs], dtype=np.int64),
+        np.array(spec.windows, dtype=np.int64),
+        np.array([len(program) for program in programs], dtype=np.int64),
+    )
+
+
+def _memory(layout: _Layout) -> _Memory:
+    frames = len(layout.durations)
+    buckets = np.zeros((frames, 3), dtype=np.int64)
+    buckets[:, :2] = _NO_BUCKET
+    return _Memory(
+        np.zeros(layout.first_state[-1], dtype=np.float64),
+        buckets,
+        np.zeros((frames, 5), dtype=np.float64),
+        np.full((layout.windows * layout.widths).sum(), np.nan, dtype=np.float64),
     )
 
 
@@ -95,36 +113,31 @@ def verify_ladder(ladder: tuple[Timeframe, ...]) -> None:
 
 @compiled
 def _advance(
+    layout: _Layout,
+    memory: _Memory,
     frame: int,
-    codes: Integers,
-    parameters: Floats,
-    offsets: Integers,
-    first_entry: Integers,
-    first_state: Integers,
-    windows: Integers,
-    widths: Integers,
-    state: Floats,
-    rows: Floats,
     open_price: float,
     high: float,
     low: float,
     close: float,
     volume: float,
 ) -> None:
-    """Feed one closed candle of ``frame`` to its program; its newest row becomes the last of its window."""
+    """Feed one closed candle of ``frame`` to its program; the new row ends that frame's window."""
+    rows = memory.rows
     start = 0
     for former in range(frame):
-        start += windows[former] * widths[former]
-    width = widths[frame]
-    size = windows[frame] * width
+        start += layout.windows[former] * layout.widths[former]
+    width = layout.widths[frame]
+    size = layout.windows[frame] * width
     for cell in range(start, start + size - width):
         rows[cell] = rows[cell + width]
-    entries = slice(first_entry[frame], first_entry[frame + 1])
+    first = layout.first_entry[frame]
+    last = layout.first_entry[frame + 1]
     run_step(
-        codes[entries],
-        parameters[entries],
-        offsets[first_entry[frame] + frame : first_entry[frame + 1] + frame + 1],
-        state[first_state[frame] : first_state[frame + 1]],
+        layout.codes[first:last],
+        layout.parameters[first:last],
+        layout.offsets[first + frame : last + frame + 1],
+        memory.programs[layout.first_state[frame] : layout.first_state[frame + 1]],
         open_price,
         high,
         low,
@@ -135,19 +148,17 @@ def _advance(
 
 
 @compiled
-def _push(
-    durations: Integers,
-    codes: Integers,
-    parameters: Floats,
-    offsets: Integers,
-    first_entry: Integers,
-    first_state: Integers,
-    windows: Integers,
-    widths: Integers,
-    state: Floats,
-    buckets: Integers,
-    forming: Floats,
-    rows: Floats,
+def _close_bucket(layout: _Layout, memory: _Memory, frame: int) -> None:
+    higher = memory.forming[frame]
+    _advance(layout, memory, frame, higher[0], higher[1], higher[2], higher[3], higher[4])
+    memory.buckets[frame, 0] = _NO_BUCKET
+
+
+@compiled
+def _gather(
+    layout: _Layout,
+    memory: _Memory,
+    frame: int,
     open_time: int,
     open_price: float,
     high: float,
@@ -155,108 +166,58 @@ def _push(
     close: float,
     volume: float,
 ) -> None:
-    """Let one closed trading candle into the state: ``rows`` then holds what is known at its close."""
-    for frame in range(durations.shape[0]):
-        if frame == 0:
-            _advance(
-                frame,
-                codes,
-                parameters,
-                offsets,
-                first_entry,
-                first_state,
-                windows,
-                widths,
-                state,
-                rows,
-                open_price,
-                high,
-                low,
-                close,
-                volume,
-            )
-            continue
-        duration = durations[frame]
-        bucket = open_time // duration
-        current = buckets[frame, 0]
-        if current >= 0 and current != bucket:
-            # A gap swallowed the candle that would have completed it: it is over all the same.
-            higher = forming[frame]
-            _advance(
-                frame,
-                codes,
-                parameters,
-                offsets,
-                first_entry,
-                first_state,
-                windows,
-                widths,
-                state,
-                rows,
-                higher[0],
-                higher[1],
-                higher[2],
-                higher[3],
-                higher[4],
-            )
-            current = _NO_BUCKET
-        if current == _DISCARDED and buckets[frame, 1] != bucket:
-            current = _NO_BUCKET
-        if current == _NO_BUCKET:
-            first_ever = buckets[frame, 2] == 0
-            buckets[frame, 2] = 1
-            if first_ever and open_time % duration != 0:
-                current = _DISCARDED
-                buckets[frame, 1] = bucket
-            else:
-                current = bucket
-                forming[frame, 0] = open_price
-                forming[frame, 1] = high
-                forming[frame, 2] = low
-                forming[frame, 3] = close
-                forming[frame, 4] = volume
-        elif current >= 0:
-            forming[frame, 1] = max(forming[frame, 1], high)
-            forming[frame, 2] = min(forming[frame, 2], low)
-            forming[frame, 3] = close
-            forming[frame, 4] += volume
-        if current >= 0 and (open_time + durations[0]) % duration == 0:
-            higher = forming[frame]
-            _advance(
-                frame,
-                codes,
-                parameters,
-                offsets,
-                first_entry,
-                first_state,
-                windows,
-                widths,
-                state,
-                rows,
-                higher[0],
-                higher[1],
-                higher[2],
-                higher[3],
-                higher[4],
-            )
-            current = _NO_BUCKET
-        buckets[frame, 0] = current
+    """Let a trading candle into the higher candle it belongs to, and close that one when it is full."""
+    duration = layout.durations[frame]
+    bucket = open_time // duration
+    marks = memory.buckets[frame]
+    forming = memory.forming[frame]
+    if marks[0] >= 0 and marks[0] != bucket:
+        # A gap swallowed the candle that would have completed it: it is over all the same.
+        _close_bucket(layout, memory, frame)
+    if marks[0] == _DISCARDED and marks[1] != bucket:
+        marks[0] = _NO_BUCKET
+    if marks[0] == _NO_BUCKET:
+        if marks[2] == 0 and open_time % duration != 0:
+            marks[0] = _DISCARDED
+            marks[1] = bucket
+        else:
+            marks[0] = bucket
+            forming[0] = open_price
+            forming[1] = high
+            forming[2] = low
+            forming[3] = close
+            forming[4] = volume
+        marks[2] = 1
+    elif marks[0] >= 0:
+        forming[1] = max(forming[1], high)
+        forming[2] = min(forming[2], low)
+        forming[3] = close
+        forming[4] += volume
+    if marks[0] >= 0 and (open_time + layout.durations[0]) % duration == 0:
+        _close_bucket(layout, memory, frame)
+
+
+@compiled
+def _push(
+    layout: _Layout,
+    memory: _Memory,
+    open_time: int,
+    open_price: float,
+    high: float,
+    low: float,
+    close: float,
+    volume: float,
+) -> None:
+    """Let one closed trading candle in: ``memory.rows`` then holds what is known at its close."""
+    _advance(layout, memory, 0, open_price, high, low, close, volume)
+    for frame in range(1, layout.durations.shape[0]):
+        _gather(layout, memory, frame, open_time, open_price, high, low, close, volume)
 
 
 @compiled
 def _push_all(
-    durations: Integers,
-    codes: Integers,
-    parameters: Floats,
-    offsets: Integers,
-    first_entry: Integers,
-    first_state: Integers,
-    windows: Integers,
-    widths: Integers,
-    state: Floats,
-    buckets: Integers,
-    forming: Floats,
-    rows: Floats,
+    layout: _Layout,
+    memory: _Memory,
     open_time: Integers,
     opens: Floats,
     highs: Floats,
@@ -267,18 +228,8 @@ def _push_all(
 ) -> None:
     for index in range(open_time.shape[0]):
         _push(
-            durations,
-            codes,
-            parameters,
-            offsets,
-            first_entry,
-            first_state,
-            windows,
-            widths,
-            state,
-            buckets,
-            forming,
-            rows,
+            layout,
+            memory,
             open_time[index],
             opens[index],
             highs[index],
@@ -286,7 +237,7 @@ def _push_all(
             closes[index],
             volumes[index],
         )
-        out[index] = rows
+        out[index] = memory.rows
 
 
 class StateStream:
@@ -303,11 +254,7 @@ class StateStream:
         self.schema_hash = spec.schema_hash(ladder)
         self.timeframe = timeframe
         self._layout = _layout(ladder, spec)
-        self._state = np.zeros(self._layout.state_size, dtype=np.float64)
-        self._buckets = np.zeros((len(ladder), 3), dtype=np.int64)
-        self._buckets[:, :2] = _NO_BUCKET
-        self._forming = np.zeros((len(ladder), 5), dtype=np.float64)
-        self._rows = np.full(self._layout.row_size, np.nan, dtype=np.float64)
+        self._memory = _memory(self._layout)
         self._newest: int | None = None
 
     def push(self, candle: Candle) -> Floats | None:
@@ -320,20 +267,9 @@ class StateStream:
                 f"a candle of {candle.open_time} after one of {self._newest}", "ascending times"
             )
         self._newest = candle.open_time
-        layout = self._layout
         _push(
-            layout.durations,
-            layout.codes,
-            layout.parameters,
-            layout.offsets,
-            layout.first_entry,
-            layout.first_state,
-            layout.windows,
-            layout.widths,
-            self._state,
-            self._buckets,
-            self._forming,
-            self._rows,
+            self._layout,
+            self._memory,
             candle.open_time,
             candle.open,
             candle.high,
@@ -341,7 +277,8 @@ class StateStream:
             candle.close,
             candle.volume,
         )
-        return None if np.isnan(self._rows).any() else self._rows.copy()
+        rows = self._memory.rows
+        return None if np.isnan(rows).any() else rows.copy()
 
     def push_series(self, series: CandleSeries) -> Floats:
         """Return the states at the close of every candle of ``series``: shape (candles, columns)."""
@@ -349,21 +286,10 @@ class StateStream:
             raise DataError("candles that begin before the last one seen", "ascending times")
         if len(series):
             self._newest = int(series.open_time[-1])
-        layout = self._layout
-        out = np.empty((len(series), layout.row_size), dtype=np.float64)
+        out = np.empty((len(series), len(self._memory.rows)), dtype=np.float64)
         _push_all(
-            layout.durations,
-            layout.codes,
-            layout.parameters,
-            layout.offsets,
-            layout.first_entry,
-            layout.first_state,
-            layout.windows,
-            layout.widths,
-            self._state,
-            self._buckets,
-            self._forming,
-            self._rows,
+            self._layout,
+            self._memory,
             series.open_time,
             series.open,
             series.high,

@@ -1,0 +1,209 @@
+"""The state: batch equals streaming to the bit, and the future changes nothing."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adan_core.data.features import Feature, FeatureSet
+from adan_core.data.normaliser import Normaliser
+from adan_core.data.series import CandleSeries
+from adan_core.data.state import StateStream, build_frame
+from adan_core.domain.candles import Candle, Timeframe
+from adan_core.domain.errors import ConfigurationError, DataError
+
+LADDER = tuple(Timeframe.parse(text) for text in ("5m", "15m", "1h"))
+STEP = LADDER[0].duration
+SPEC = FeatureSet(
+    1,
+    "small",
+    (2, 1, 2),
+    (
+        Feature("close", "exponential_mean", (1,), (0, 1, 2)),
+        Feature("top", "average_true_range", (1,), (1,)),
+        Feature("return", "log_return", (2,), (0, 2)),
+        Feature("strength", "strength_balance", (3,), (0, 1)),
+    ),
+)
+
+
+def market(seed: int, count: int, keep: float = 1.0, start: int = 0) -> CandleSeries:
+    """A random walk of five-minute candles, of which the share ``keep`` is there."""
+    random = np.random.default_rng(seed)
+    close = 100.0 * np.exp(np.cumsum(random.standard_normal(count) * 0.01))
+    open_price = np.concatenate([[100.0], close[:-1]])
+    spread = 1.0 + np.abs(random.standard_normal((2, count))) * 0.01
+    present = random.random(count) < keep
+    return CandleSeries(
+        symbol="BTC/SIM",
+        timeframe=LADDER[0],
+        open_time=((start + np.arange(count)) * STEP)[present],
+        open=open_price[present],
+        high=(np.maximum(open_price, close) * spread[0])[present],
+        low=(np.minimum(open_price, close) / spread[1])[present],
+        close=close[present],
+        volume=random.lognormal(0.0, 1.0, count)[present],
+        synthetic=True,
+    )
+
+
+@given(
+    st.integers(0, 10_000),
+    st.integers(1, 150),
+    st.sampled_from([1.0, 0.9, 0.4]),
+    st.integers(0, 11),
+)
+def test_streaming_is_bit_equal_to_batch(seed: int, count: int, keep: float, start: int) -> None:
+    series = market(seed, count, keep, start)
+    frame = build_frame(series, LADDER, SPEC)
+    stream = StateStream(LADDER[0], LADDER, SPEC)
+    for index in range(len(series)):
+        row = stream.push(series.candle(index))
+        expected = frame.market[index]
+        if row is None:
+            assert np.isnan(expected).any()
+        else:
+            assert row.tobytes() == expected.tobytes()
+
+
+@given(st.integers(0, 10_000), st.integers(0, 149), st.sampled_from([1.0, 0.8]))
+def test_what_comes_later_changes_nothing(seed: int, cut: int, keep: float) -> None:
+    series = market(seed, 150, keep)
+    known = series.open_time <= cut * STEP
+    factor = np.where(known, 1.0, 1.37)
+    altered = dataclasses.replace(
+        series,
+        open=series.open * factor,
+        high=series.high * factor,
+        low=series.low * factor,
+        close=series.close * factor,
+        volume=series.volume * factor,
+    )
+    before = build_frame(series, LADDER, SPEC).market[known]
+    after = build_frame(altered, LADDER, SPEC).market[known]
+    assert before.tobytes() == after.tobytes()
+
+
+def test_a_higher_candle_is_seen_from_its_close_on_and_never_before() -> None:
+    series = market(5, 36)
+    frame = build_frame(series, LADDER, SPEC)
+    column = frame.columns.index("1h:close")
+    for index in range(len(series)):
+        closed = (index + 1) // 12  # whole hours of twelve candles
+        seen = frame.market[index, column]
+        if closed == 0:
+            assert np.isnan(seen)
+        else:
+            assert seen == series.close[closed * 12 - 1]
+
+
+def test_after_a_gap_the_unfinished_higher_candle_counts_as_closed() -> None:
+    whole = market(5, 30)
+    series = CandleSeries.from_candles(
+        whole.symbol,
+        whole.timeframe,
+        [whole.candle(index) for index in range(30) if index not in (10, 11)],
+        synthetic=True,
+    )
+    frame = build_frame(series, LADDER, SPEC)
+    column = frame.columns.index("1h:close")
+    assert np.isnan(frame.market[9, column])
+    assert frame.market[10, column] == series.close[9]
+
+
+def test_a_history_that_begins_inside_a_higher_candle_does_not_use_it() -> None:
+    series = market(5, 30, start=6)
+    frame = build_frame(series, LADDER, SPEC)
+    column = frame.columns.index("1h:close")
+    assert np.isnan(frame.market[: 6 + 12 - 1, column]).all()
+    assert frame.market[6 + 12 - 1, column] == series.close[6 + 12 - 1]
+
+
+def test_windows_show_the_last_closed_candles_oldest_first() -> None:
+    series = market(5, 40)
+    frame = build_frame(series, LADDER, SPEC)
+    assert frame.columns[:2] == ("5m:close[-1]", "5m:return[-1]")
+    assert frame.market[20, 0] == series.close[19]
+    hours = [frame.columns.index(name) for name in ("1h:close[-1]", "1h:close")]
+    assert frame.market[35, hours].tolist() == [series.close[23], series.close[35]]
+
+
+def test_a_stream_refuses_what_is_not_newer() -> None:
+    stream = StateStream(LADDER[0], LADDER, SPEC)
+    candle = Candle(STEP, 1.0, 1.0, 1.0, 1.0, 1.0)
+    stream.push(candle)
+    with pytest.raises(DataError):
+        stream.push(candle)
+
+
+@given(st.integers(0, 10_000), st.integers(52, 140))
+def test_the_normaliser_knows_only_its_period(seed: int, stop: int) -> None:
+    series = market(seed, 150)
+    frame = build_frame(series, LADDER, SPEC)
+    later = frame.market.copy()
+    later[stop:] *= 3.0
+    altered = dataclasses.replace(frame, market=later)
+    fitted = Normaliser.fit(frame, 0, stop, "h")
+    again = Normaliser.fit(altered, 0, stop, "h")
+    assert fitted.mean.tobytes() == again.mean.tobytes()
+    assert fitted.deviation.tobytes() == again.deviation.tobytes()
+    assert fitted.stop_time == series.open_time[stop - 1] + STEP + 1
+    scaled = fitted.apply(frame.market[frame.ready : stop])
+    assert np.abs(scaled).max() <= 10.0
+    assert scaled[3].tobytes() == fitted.apply(frame.market[frame.ready + 3]).tobytes()
+
+
+def test_too_short_a_training_part_is_refused() -> None:
+    frame = build_frame(market(1, 60), LADDER, SPEC)
+    with pytest.raises(DataError, match="usable rows"):
+        Normaliser.fit(frame, 0, frame.ready + 1, "h")
+
+
+def test_the_schema_hash_tells_ladders_windows_and_parameters_apart() -> None:
+    other = tuple(Timeframe.parse(text) for text in ("5m", "1h", "4h"))
+    hashes = {
+        SPEC.schema_hash(LADDER),
+        SPEC.schema_hash(other),
+        dataclasses.replace(SPEC, windows=(1, 1, 1)).schema_hash(LADDER),
+        dataclasses.replace(SPEC, features=SPEC.features[:2]).schema_hash(LADDER),
+    }
+    assert len(hashes) == 4
+
+
+SHIPPED = Path(__file__).parents[3] / "configs" / "features.yaml"
+
+
+def test_the_shipped_feature_set_loads() -> None:
+    spec = FeatureSet.load(SHIPPED)
+    assert len(spec.columns(LADDER)) == 27
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("schema_version: 1", "schema_version: 2"),
+        ("windows: [1, 1, 1]", "windows: [1, 0, 1]"),
+        ("name: default", "name: default\nnote: x"),
+        ("indicator: candle_body", "indicator: candle_bodies"),
+        ("frames: [0, 1, 2]", "frames: [0, 1, 3]"),
+        ("name: return_4", "name: return_1"),
+        ("parameters: [], frames", "parameters: [], lags: 3, frames"),
+        ("features:", "features"),
+    ],
+)
+def test_a_feature_file_with_a_mistake_is_refused(old: str, new: str) -> None:
+    text = SHIPPED.read_text().replace(old, new, 1)
+    with pytest.raises(ConfigurationError):
+        FeatureSet.parse(text, "features.yaml")
+
+
+@pytest.mark.parametrize(
+    "ladder", [("5m", "1h"), ("5m", "5m", "1h"), ("5m", "7m", "1h"), ("1h", "5m", "4h")]
+)
+def test_a_ladder_ascends_in_multiples(ladder: tuple[str, ...]) -> None:
+    steps = tuple(Timeframe.parse(text) for text in ladder)
+    with pytest.raises(DataError):
+        StateStream(steps[0], steps, SPEC)
