@@ -6,7 +6,8 @@
     |-- DataError         the datum is unusable: skip it, or refuse the file
     |-- ModelError        the model is unusable: no decision is made with it
     |-- TradingError      an order or a limit: no order leaves, the engine counts it
-    |   `-- RetryableError  a read that may succeed when asked again
+    |   |-- RetryableError  a read that may succeed when asked again
+    |   `-- OrderRejected   the exchange said no, definitely, by a listed code
     |-- SecurityError     a secret, a seal or an identity: refuse
     `-- SystemFailure     disk, memory, database: stop, stay halted
 
@@ -63,6 +64,17 @@ class TradingError(AdanError):
 
 class RetryableError(TradingError):
     """A read from an exchange failed in a way that may pass."""
+
+
+class OrderRejected(TradingError):
+    """The exchange refused an order for good: nothing of it exists there.
+
+    ``code`` is the exchange's own reason. Any other failure of a submission leaves the outcome unknown.
+    """
+
+    def __init__(self, code: str, found: str, expected: str = "", remedy: str = "") -> None:
+        super().__init__(found, expected, remedy)
+        self.code = code
 
 
 class SecurityError(AdanError):

@@ -1,0 +1,1 @@
+"""Exchanges: one protocol, one adapter per kind of venue."""

@@ -1,0 +1,31 @@
+"""What the engine asks of whatever decides, so that trading knows nothing of learning."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adan_core.domain.candles import Candle
+from adan_core.domain.decisions import PolicyOutput
+from adan_core.domain.market import RegimeReading
+
+
+class Policy(Protocol):
+    """A model in service: a pure function from observation to answer."""
+
+    @property
+    def model_id(self) -> str:
+        """The id stored with every decision."""
+        ...
+
+    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+        """Return the answer to one observation (one-dimensional, normalised)."""
+        ...
+
+
+class RegimeReader(Protocol):
+    """A causal regime detector for one symbol."""
+
+    def push(self, candle: Candle) -> RegimeReading | None:
+        """Take in one closed candle and return the regime at its close; None while warming."""
+        ...
