@@ -1,0 +1,61 @@
+"""What every command is given: where files are, the settings, the clock and the three streams."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from adan_core.config.locations import Locations
+from adan_core.domain.time import Clock
+
+if TYPE_CHECKING:
+    from adan_core.config.loader import Loaded
+    from adan_core.config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The outside world, passed in; ``overrides`` are the command line's ``--set KEY=VALUE``."""
+
+    home: Locations
+    clock: Clock
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    environment: Mapping[str, str]
+    overrides: tuple[str, ...]
+
+    def loaded(self) -> "Loaded":
+        """Read all layers of the settings and return them with their hash and their sources."""
+        from adan_core.config.loader import load_settings
+
+        return load_settings(self.home, self.overrides, self.environment)
+
+    def settings(self) -> "Settings":
+        """Read all layers of the settings; ConfigurationError names every key that is wrong."""
+        return self.loaded().settings
+
+    def say(self, text: str) -> None:
+        """Write one line for a person."""
+        print(text, file=self.stdout, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Write one line for a person, apart from the command's result."""
+        print(text, file=self.stderr, flush=True)
+
+    def emit(self, value: object) -> None:
+        """Write one JSON document and a newline: what ``--json`` asks for."""
+        import msgspec
+
+        self.stdout.write(msgspec.json.encode(value).decode() + "\n")
+        self.stdout.flush()
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person is at both ends."""
+        return self.stdin.isatty() and self.stdout.isatty()
+
+
+def system_streams() -> tuple[TextIO, TextIO, TextIO]:
+    """Return the process's own standard streams."""
+    return sys.stdin, sys.stdout, sys.stderr

@@ -1,0 +1,128 @@
+"""The entry point of ``adan-core``: finds the command, and imports only that one."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Final, NoReturn
+
+import adan_core
+from adan_core.cli.context import Context, system_streams
+from adan_core.config.locations import locate
+from adan_core.domain.errors import AdanError
+from adan_core.domain.time import SystemClock
+
+# name: (what it is for, the module that carries it out)
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "run": ("trade on paper, or replay a data set, without a screen", "run"),
+    "status": ("say what the core is doing, running or not", "control"),
+    "halt": ("stop: no new orders, cancel entries, keep protective stops", "control"),
+    "kill": ("the same as halt; with --flatten, close every position, too", "control"),
+    "rearm": ("allow trading again after a kill (asks for a typed word)", "control"),
+    "train": ("train a model on candles", "train"),
+    "evaluate": ("judge a model out of sample, net of costs", "evaluate"),
+    "backtest": ("run a model or a plain strategy over candles", "backtest"),
+    "data": ("import, list, check or make candles", "data"),
+    "models": ("list and show sealed models", "models"),
+    "keys": ("keep exchange keys in the keyring", "keys"),
+    "config": ("show and check settings, and say where files are", "config"),
+    "doctor": ("check this machine, with a remedy for each failure", "doctor"),
+}
+
+_EXAMPLES = """\
+examples:
+  adan-core data sample --rows 20000 --timeframe 1h --name sample
+  adan-core train --dataset sample --steps 200000
+  adan-core evaluate --dataset sample
+  adan-core run                  (paper account on a simulated market; ctrl-c ends it)
+  adan-core halt                 (from another terminal)
+
+exit codes: 0 done, 1 failed, 2 usage or settings, 3 data, 4 model, 5 trading, 6 security,
+7 machine, 8 a core already runs, 9 no core runs, 130 interrupted
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with its complaint in ADAN's form and its usage kept short."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def _global_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--home", type=Path, metavar="FOLDER", help="keep every file of ADAN's under FOLDER"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override a setting, e.g. --set market.seed=11 (may be repeated)",
+    )
+
+
+def _main_parser() -> argparse.ArgumentParser:
+    commands = "\n".join(f"  {name:<10}{summary}" for name, (summary, _) in COMMANDS.items())
+    parser = _Parser(
+        prog="adan-core",
+        usage="adan-core [--home FOLDER] [--set KEY=VALUE] COMMAND ...",
+        description="ADAN's trading core without a screen. Commands:\n\n" + commands,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _global_options(parser)
+    parser.add_argument("--version", action="version", version=f"ADAN {adan_core.__version__}")
+    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND", help="one of these")
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="the command's own options")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    name: str = arguments.command
+    summary, module_name = COMMANDS[name]
+    module = import_module(f"adan_core.cli.{module_name}")
+    parser = _Parser(
+        prog=f"adan-core {name}",
+        description=summary[0].upper() + summary[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=name)
+    _global_options(parser)
+    module.configure(parser)
+    chosen = parser.parse_args(arguments.words)
+    home = locate(chosen.home or arguments.home, os.environ)
+    # Compiled kernels belong to ADAN's cache; numba asks the environment when it is first imported.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(home.numba_cache))
+    stdin, stdout, stderr = system_streams()
+    context = Context(
+        home=home,
+        clock=SystemClock(),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        environment=os.environ,
+        overrides=(*arguments.overrides, *chosen.overrides),
+    )
+    code: int = module.run(chosen, context)
+    return code
+
+
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """Carry out one command line and exit with its code."""
+    try:
+        code = _run(_main_parser().parse_args(words))
+        sys.stdout.flush()
+    except AdanError as error:
+        print(f"adan-core: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        # The reader has gone; without this Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
