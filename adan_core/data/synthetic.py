@@ -67,14 +67,16 @@ _NOTIONAL = 400_000.0  # quote currency traded in a quiet five-minute candle
 _FREEDOM = 6.0
 _RANGE_DEVIATION = 0.012
 _RANGE_DECAY = 0.5 ** (1.0 / 18.0)
+_RANGE_INNOVATION = _RANGE_DEVIATION * (1.0 - _RANGE_DECAY**2) ** 0.5
 _RANGE_WALK = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
 class RegimeParameters:
-    """One regime's law per reference candle: deviation and drift of the log-return, mean stay.
+    """One regime's law per five-minute candle: deviation and drift of the log-return, mean stay.
 
-    ``followers`` are the probabilities of the next regime, in the order of ``REGIMES``.
+    In a range the deviation is that of the reverting part's innovations. ``followers`` are the
+    probabilities of the next regime, in the order of ``REGIMES``.
     """
 
     deviation: float
@@ -86,7 +88,7 @@ class RegimeParameters:
 PARAMETERS: dict[Regime, RegimeParameters] = {
     Regime.TREND_UP: RegimeParameters(0.0018, 0.0005, 240.0, (0.0, 0.25, 0.50, 0.20, 0.05)),
     Regime.TREND_DOWN: RegimeParameters(0.0018, -0.0005, 240.0, (0.30, 0.0, 0.40, 0.15, 0.15)),
-    Regime.RANGE: RegimeParameters(0.0, 0.0, 300.0, (0.40, 0.35, 0.0, 0.20, 0.05)),
+    Regime.RANGE: RegimeParameters(_RANGE_INNOVATION, 0.0, 300.0, (0.40, 0.35, 0.0, 0.20, 0.05)),
     Regime.HIGH_VOLATILITY: RegimeParameters(0.0055, 0.0, 120.0, (0.35, 0.30, 0.25, 0.0, 0.10)),
     Regime.CRISIS: RegimeParameters(0.0095, -0.0010, 40.0, (0.25, 0.10, 0.05, 0.60, 0.0)),
 }
@@ -213,13 +215,11 @@ class SimulatedMarket:
         for start, stop in zip((0, *edges), (*edges, CHUNK), strict=True):
             law = PARAMETERS[REGIMES[regime[start]]]
             rows = slice(int(start), int(stop))
+            deviation[rows] = calm[rows] * law.deviation
             if REGIMES[regime[start]] is Regime.RANGE:
-                innovation = _RANGE_DEVIATION * (1.0 - _RANGE_DECAY**2) ** 0.5
-                offset = decayed_sum(shock[rows] * calm[rows] * innovation, _RANGE_DECAY)
+                offset = decayed_sum(shock[rows] * deviation[rows], _RANGE_DECAY)
                 log_return[rows] = np.diff(offset, prepend=0.0) + walk[rows]
-                deviation[rows] = calm[rows] * innovation
             else:
-                deviation[rows] = calm[rows] * law.deviation
                 log_return[rows] = shock[rows] * deviation[rows] + law.drift
         return _Returns(log_return * self._scale, deviation * self._scale, regime)
 
