@@ -37,6 +37,11 @@ class Locations:
         return self.config / "keys.sealed"
 
     @property
+    def operator_public_key(self) -> Path:
+        """The public half of the operator's signing key, readable without unlocking anything."""
+        return self.config / "operator_public_key.json"
+
+    @property
     def datasets(self) -> Path:
         """Imported candles."""
         return self.data / "candles"

@@ -1,0 +1,1 @@
+"""Secrets, seals, the audit trail, and who may command."""
