@@ -44,6 +44,14 @@ class ConfigurationError(AdanError):
     exit_code = 2
 
 
+class InvalidSettings(ConfigurationError):
+    """Settings or a theme with one or more problems, each a sentence that names its key."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n  ".join(problems))
+
+
 class DataError(AdanError):
     """A file, candle or column is not what it must be."""
 

@@ -1,0 +1,247 @@
+"""Every setting ADAN knows, its type, its bounds and when a change of it takes effect.
+
+The models carry no defaults: those are written once, with their reasons, in ``configs/adan.yaml``.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
+
+from adan_core.config.policy import Applies, Limit, Section
+from adan_core.config.risk_tiers import Fraction, Tier, check_bounds
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import DataError
+
+NOW, WHEN_FLAT, RESTART = Applies.NOW, Applies.WHEN_FLAT, Applies.RESTART
+LIMIT = Limit()
+
+
+def _timeframe(value: object) -> Timeframe:
+    if isinstance(value, Timeframe):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"a timeframe such as 5m, 1h or 1d, not {value!r}")  # noqa: TRY004 (pydantic's own)
+    try:
+        return Timeframe.parse(value)
+    except DataError as error:
+        raise ValueError(str(error)) from error
+
+
+def _symbol(value: str) -> str:
+    base, slash, quote = value.partition("/")
+    if not (slash and base and quote) or value != value.upper() or quote.count("/"):
+        raise ValueError(f"a symbol such as BTC/SIM, not {value!r}")
+    return value
+
+
+def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("each symbol once")
+    return values
+
+
+TimeframeField = Annotated[Timeframe, PlainValidator(_timeframe), PlainSerializer(str)]
+Symbol = Annotated[str, AfterValidator(_symbol)]
+Rate = Annotated[float, Field(ge=0.0, lt=0.5)]
+Positive = Annotated[float, Field(gt=0.0)]
+Percent = Annotated[float, Field(gt=0.0, le=100.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Market(Section):
+    """Where candles come from."""
+
+    source: Annotated[Literal["simulated", "dataset"], RESTART]
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1), AfterValidator(_unique), RESTART]
+    timeframe: Annotated[TimeframeField, RESTART]
+    seed: Annotated[int, Field(ge=0), RESTART]
+    candle_seconds: Annotated[Positive, RESTART]
+    dataset: Annotated[str | None, RESTART]
+
+
+class Account(Section):
+    """The paper account."""
+
+    quote: Annotated[str, Field(min_length=1), RESTART]
+    starting_capital: Annotated[Positive, RESTART]
+
+
+class CostRates(Section):
+    """What a simulated fill costs, as fractions of its notional."""
+
+    fee_rate: Annotated[Rate, WHEN_FLAT]
+    slippage_rate: Annotated[Rate, WHEN_FLAT]
+
+
+class Risk(Section):
+    """The hard limits below the agent."""
+
+    stop_loss: Annotated[float, Field(ge=0.005, le=0.20), NOW, LIMIT]
+    take_profit: Annotated[float, Field(ge=0.01, le=0.50), NOW]
+    rebalance_band: Annotated[Fraction, NOW]
+    price_collar: Annotated[Fraction, NOW, LIMIT]
+    max_order_notional: Annotated[Positive, NOW, LIMIT]
+    max_orders_per_minute: Annotated[Count, NOW, LIMIT]
+    tiers: Annotated[tuple[Tier, ...], AfterValidator(check_bounds), NOW, LIMIT]
+
+
+class Learning(Section):
+    """How the agent is trained; a change takes effect with the next training run."""
+
+    copies: Annotated[Count, NOW]
+    steps_per_copy: Annotated[Count, NOW]
+    batch_size: Annotated[Count, NOW]
+    epochs: Annotated[Count, NOW]
+    learning_rate: Annotated[Positive, NOW]
+    gamma: Annotated[float, Field(ge=0.0, lt=1.0), NOW]
+    gae_lambda: Annotated[float, Field(ge=0.0, le=1.0), NOW]
+    entropy: Annotated[float, Field(ge=0.0), NOW]
+    episode_length: Annotated[Count, NOW]
+    exposures: Annotated[tuple[float, ...], Field(min_length=2), NOW]
+    exposure_cap: Annotated[Fraction, NOW]
+    train_fraction: Annotated[Fraction, NOW]
+    validation_fraction: Annotated[Fraction, NOW]
+    steps: Annotated[Count, NOW]
+    checkpoint_seconds: Annotated[Positive, NOW]
+    threads: Annotated[Count, NOW]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if sorted(set(self.exposures)) != list(self.exposures):
+            raise ValueError(f"exposures must ascend, each once; found {list(self.exposures)}")
+        if self.exposures[0] != 0.0 or self.exposures[-1] != 1.0:
+            raise ValueError("exposures must begin with 0.0 (flat) and end with 1.0 (the full cap)")
+        if self.batch_size > self.copies * self.steps_per_copy:
+            raise ValueError(
+                f"batch_size {self.batch_size} must not exceed copies x steps_per_copy = "
+                f"{self.copies * self.steps_per_copy}"
+            )
+        if self.train_fraction + self.validation_fraction >= 1.0:
+            raise ValueError(
+                "train_fraction + validation_fraction must leave a part for the test; found "
+                f"{self.train_fraction + self.validation_fraction:g}"
+            )
+        return self
+
+    @property
+    def smallest_exposure(self) -> float:
+        """The smallest share of a position cap the agent can ask for."""
+        return self.exposures[1]
+
+
+class RuleOverrides(Section):
+    """One symbol's rules where they differ from the defaults (null: they do not)."""
+
+    lot_step: Positive | None = None
+    tick_size: Positive | None = None
+    minimum_quantity: Positive | None = None
+    minimum_notional: Positive | None = None
+
+
+class Rules(Section):
+    """What simulated venues ask of an order."""
+
+    lot_step: Annotated[Positive, WHEN_FLAT]
+    tick_size: Annotated[Positive, WHEN_FLAT]
+    minimum_quantity: Annotated[Positive, WHEN_FLAT]
+    minimum_notional: Annotated[Positive, WHEN_FLAT]
+    symbols: Annotated[dict[Symbol, RuleOverrides], WHEN_FLAT]
+
+
+class Monitoring(Section):
+    """Health readings and alerts."""
+
+    health_seconds: Annotated[float, Field(ge=1.0), NOW]
+    no_answer_seconds: Annotated[Positive, NOW]
+    memory_warning: Annotated[Percent, NOW]
+    memory_critical: Annotated[Percent, NOW]
+    disk_warning: Annotated[Percent, NOW]
+    disk_critical: Annotated[Percent, NOW]
+    alert_cooldown: Annotated[float, Field(ge=0.0), NOW]
+    alert_history: Annotated[int, Field(ge=10, le=100_000), NOW]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        for name in ("memory", "disk"):
+            warning, critical = getattr(self, f"{name}_warning"), getattr(self, f"{name}_critical")
+            if warning >= critical:
+                raise ValueError(
+                    f"{name}_warning {warning:g} must lie below {name}_critical {critical:g}"
+                )
+        return self
+
+
+class Staleness(Section):
+    """From which age a figure counts as stale, in seconds."""
+
+    heartbeat: Annotated[Positive, NOW]
+    other_minimum: Annotated[Positive, NOW]
+    other_cadences: Annotated[Positive, NOW]
+    candle_grace_seconds: Annotated[Positive, NOW]
+    candle_grace_fraction: Annotated[Positive, NOW]
+
+
+class Screen(Section):
+    """The operator's screen."""
+
+    theme: Annotated[str, Field(min_length=1), NOW]
+    refresh_hertz: Annotated[float, Field(ge=0.5, le=10.0), NOW]
+    plot_hertz: Annotated[float, Field(ge=0.1, le=1.0), NOW]
+    time_zone: Annotated[Literal["UTC", "local"], NOW]
+
+
+class Settings(Section):
+    """All settings of one core, validated as a whole."""
+
+    schema_version: Annotated[Literal[1], RESTART]
+    market: Market
+    ladders: Annotated[dict[TimeframeField, tuple[TimeframeField, ...]], RESTART]
+    features: Annotated[str, RESTART]
+    account: Account
+    costs: CostRates
+    risk: Risk
+    learning: Learning
+    rules: Rules
+    monitoring: Monitoring
+    staleness: Staleness
+    screen: Screen
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        for base, ladder in self.ladders.items():
+            if not ladder or ladder[0] != base or list(ladder) != sorted(set(ladder)):
+                raise ValueError(
+                    f"ladders: the ladder of {base} must begin with {base} and ascend, each once; "
+                    f"found {[str(step) for step in ladder]}"
+                )
+            for step in ladder:
+                if step.duration % base.duration:
+                    raise ValueError(f"ladders: {step} is no whole number of {base} candles")
+        if self.market.timeframe not in self.ladders:
+            raise ValueError(
+                f"market.timeframe {self.market.timeframe} has no ladder; ladders exist for "
+                + ", ".join(str(base) for base in self.ladders)
+            )
+        if self.market.source == "dataset" and self.market.dataset is None:
+            raise ValueError("market.source is dataset, so market.dataset must name one")
+        if self.market.source == "simulated":
+            for symbol in self.market.symbols:
+                if symbol.partition("/")[2] != self.account.quote:
+                    raise ValueError(
+                        f"market.symbols: {symbol} must be quoted in account.quote "
+                        f"{self.account.quote}"
+                    )
+        round_trip = 2 * (self.costs.fee_rate + self.costs.slippage_rate)
+        for tier in self.risk.tiers:
+            loss = tier.position_cap * (self.risk.stop_loss + round_trip)
+            if loss > tier.risk_per_trade + 1e-9:
+                raise ValueError(
+                    f"risk.tiers: a full position of tier {tier.name} stopped out loses "
+                    f"position_cap x (stop_loss + costs of both sides) = {loss:.5f} of equity, more "
+                    f"than its risk_per_trade {tier.risk_per_trade:g}"
+                )
+        return self
+
+    def ladder(self) -> tuple[Timeframe, ...]:
+        """Return the timeframes of the market's state, the traded one first."""
+        return self.ladders[self.market.timeframe]
