@@ -72,6 +72,11 @@ class PortfolioSnapshot:
     positions: tuple[Position, ...]
 
     @property
+    def holdings(self) -> float:
+        """What the positions are worth at their marks; cash + holdings = equity."""
+        return sum(position.value for position in self.positions)
+
+    @property
     def pnl(self) -> float:
         """What trading has earned so far, fees paid: equity less what was paid in."""
         return self.equity - self.deposits

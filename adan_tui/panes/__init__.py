@@ -1,0 +1,1 @@
+"""One module per pane: each a pure function from a view to a picture."""

@@ -1,0 +1,100 @@
+"""Decisions: what the agent wants, how sure it is, who voted how, and what the limits said."""
+
+from adan_core.domain.decisions import ActionType, Decision, Vote
+from adan_tui import figures
+from adan_tui.lines import Ink, Line, Picture, Span
+from adan_tui.text import clean, fit, wrap
+from adan_tui.view import View
+
+_BADGES = {
+    ActionType.BUY: ("▲ BUY ", Ink.GOOD),
+    ActionType.SELL: ("▼ SELL", Ink.BAD),
+    ActionType.HOLD: ("■ HOLD", Ink.MUTED),
+}
+_BAR = 8
+
+
+def watch(view: View) -> object:
+    """Decisions change when one is made."""
+    return view.snapshot and view.snapshot.decisions
+
+
+def vote(member: Vote) -> str:
+    """Return one member's vote: the exposure it wants and how sure it is."""
+    wanted = figures.percent(member.target_exposure, decimals=0)
+    sure = figures.percent(member.confidence, decimals=0)
+    return f"{clean(member.member)} wants {wanted} ({sure} sure)"
+
+
+def verdict(decision: Decision) -> Span:
+    """Return what the risk limits said."""
+    if decision.verdict is None:
+        return ("no order asked", Ink.MUTED)
+    if decision.verdict.allowed:
+        return ("allowed", Ink.GOOD)
+    denied = ", ".join(clean(check.code) for check in decision.verdict.denied_by)
+    return (f"DENIED by {denied}", Ink.WARN)
+
+
+def _details(decision: Decision, width: int) -> list[Line]:
+    action = decision.action
+    votes = "; ".join(vote(member) for member in action.votes) or "no votes"
+    reasons = "; ".join(clean(reason) for reason in action.reasoning) or "no reason given"
+    lines: list[Line] = []
+    for label, text in (("votes   ", votes), ("because ", reasons)):
+        for index, part in enumerate(wrap(text, width - 10)):
+            head = label if index == 0 else " " * len(label)
+            lines.append(((f"  {head}", Ink.FAINT), (part, Ink.MUTED)))
+    if decision.verdict is not None:
+        lines += [
+            (
+                (
+                    f"  denied  {clean(check.code)}: {clean(check.found)}, limit {clean(check.limit)}",
+                    Ink.WARN,
+                ),
+            )
+            for check in decision.verdict.denied_by
+        ]
+    return lines
+
+
+def _rows(decision: Decision, view: View, width: int) -> list[Line]:
+    action = decision.action
+    badge, ink = _BADGES[action.action_type]
+    filled, rest = figures.bar(action.confidence, _BAR)
+    expected = figures.percent(action.expected_return, signed=True)
+    worst = figures.percent(action.expected_drawdown)
+    first: list[Span] = [
+        (figures.stamp(decision.time, utc=view.utc), Ink.MUTED),
+        (" ", Ink.TEXT),
+        (fit(clean(action.symbol), 9), Ink.STRONG),
+        (" ", Ink.TEXT),
+        (badge, ink),
+        (f" {figures.percent(action.confidence, decimals=0):>5} ", Ink.TEXT),
+        (filled, Ink.ACCENT),
+        (rest, Ink.FAINT),
+        (f" to {figures.percent(action.target_exposure, decimals=0):>5}", Ink.TEXT),
+        ("  ", Ink.TEXT),
+        verdict(decision),
+        (f"  {figures.latency(decision.latency)}", Ink.MUTED),
+    ]
+    if width >= 110:
+        first.append((f"  expects {expected}, drawdown {worst}", Ink.MUTED))
+        first.append((f"  in {decision.regime.value}", Ink.MUTED))
+    return [tuple(first), *_details(decision, width)]
+
+
+def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
+    """Draw the newest decision first, each with its votes and reasons below it."""
+    snapshot = view.snapshot
+    if snapshot is None or not snapshot.decisions:
+        none: Line = (
+            ("No decisions yet: the first one comes when enough candles have closed.", Ink.MUTED),
+        )
+        return Picture("Decisions", rows=(none,))
+    newest = sorted(snapshot.decisions, key=lambda decision: decision.time, reverse=True)
+    rows = [line for decision in newest for line in _rows(decision, view, width)]
+    model = clean(newest[0].model_id, 24)
+    return Picture(
+        "Decisions", f"{model}, market time {figures.zone(utc=view.utc)}", rows=tuple(rows)
+    )

@@ -1,0 +1,161 @@
+"""The header: whose money, what state, what it is worth, and whether any of it can be believed."""
+
+from adan_core.domain.market import MarketSource
+from adan_core.domain.portfolio import PortfolioSnapshot
+from adan_core.domain.snapshot import CoreSnapshot
+from adan_core.domain.state import EngineState, KillPhase, Mode
+from adan_tui import figures
+from adan_tui.lines import Ink, Line, Span, fitted, gain, length, spread
+from adan_tui.panes import kill
+from adan_tui.text import clean
+from adan_tui.view import Feed, View, heartbeat_age, kill_report, market_age, staleness
+
+_MODES = {Mode.PAPER: Ink.BADGE, Mode.REPLAY: Ink.BADGE, Mode.LIVE: Ink.BADGE_WARN}
+_STATES = {
+    EngineState.RUNNING: Ink.BADGE_GOOD,
+    EngineState.REDUCING: Ink.BADGE_WARN,
+    EngineState.HALTED: Ink.BADGE_BAD,
+    EngineState.SAFE_MODE: Ink.BADGE_BAD,
+}
+_SOURCES = {
+    MarketSource.SIMULATED: "SIMULATED MARKET",
+    MarketSource.REPLAY: "REPLAYED DATA, NOT LIVE",
+}
+
+
+def _badges(view: View) -> list[Span]:
+    snapshot = view.snapshot
+    if snapshot is None:
+        word = "NO CORE" if view.trouble is not None or view.link else "STARTING"
+        ink = Ink.BADGE_BAD if word == "NO CORE" else Ink.BADGE
+        return [(" ADAN ", Ink.TITLE), (f" {word} ", ink)]
+    killed = kill_report(view).phase is not KillPhase.ARMED
+    spans: list[Span] = [(" ADAN ", Ink.TITLE)]
+    if killed:
+        spans += [(" HALTED ", Ink.BADGE_BAD), (" ", Ink.TEXT)]
+    spans.append((f" {snapshot.mode.value} ", _MODES[snapshot.mode]))
+    if not (killed and snapshot.state is EngineState.HALTED):
+        ink = _STATES.get(snapshot.state, Ink.BADGE)
+        spans += [(" ", Ink.TEXT), (f" {snapshot.state.value} ", ink)]
+    source = _SOURCES.get(snapshot.market.source)
+    if source is not None:
+        spans += [(" ", Ink.TEXT), (f" {source} ", Ink.BADGE_WARN)]
+    return spans
+
+
+def _first(view: View, width: int) -> Line:
+    left = _badges(view)
+    zone = figures.zone(utc=view.utc)
+    right: list[Span] = []
+    if view.snapshot is not None:
+        run = figures.running(view.now - view.snapshot.started_at)
+        right += [("up ", Ink.MUTED), (f"{run}  ", Ink.TEXT)]
+    date = figures.date(view.now, utc=view.utc)
+    for clock in (date, date[11:]):
+        line = (*right, (f"{clock} ", Ink.TEXT), (f"{zone} ", Ink.MUTED))
+        if length(tuple(left)) + length(line) < width:
+            return spread(tuple(left), line, width)
+    return spread(tuple(left), ((f"{date[11:]} {zone} ", Ink.TEXT),), width)
+
+
+def _pair(label: str, value: str, ink: Ink = Ink.STRONG) -> Line:
+    return ((f"{label} ", Ink.MUTED), (value, ink))
+
+
+def _joined(parts: list[Line], width: int) -> Line:
+    """Return the parts side by side, closer together where they would not fit."""
+    inner = sum(length(part) for part in parts)
+    gap = 4 if inner + 4 * len(parts) <= width else 3 if inner + 3 * len(parts) <= width else 2
+    spans: list[Span] = [(" ", Ink.TEXT)]
+    for index, part in enumerate(parts):
+        if index:
+            spans.append((" " * gap, Ink.TEXT))
+        spans += part
+    return fitted(tuple(spans), width)
+
+
+def _money(portfolio: PortfolioSnapshot | None, width: int) -> Line:
+    if portfolio is None:
+        names = ("equity", "PnL", "drawdown", "free", "in positions")
+        return _joined([_pair(name, figures.MISSING, Ink.TEXT) for name in names], width)
+    pnl = figures.money(portfolio.pnl, signed=True)
+    rate = figures.percent(portfolio.pnl_rate, signed=True)
+    parts = [
+        _pair("equity", f"{figures.money(portfolio.equity)} {clean(portfolio.quote, 8)}"),
+        _pair("PnL", f"{pnl} {rate}", gain(portfolio.pnl)),
+        _pair("drawdown", figures.percent(portfolio.drawdown)),
+        _pair("free", figures.money(portfolio.cash)),
+    ]
+    wider = [*parts, _pair("in positions", figures.money(portfolio.holdings), Ink.TEXT)]
+    return _joined(wider if sum(map(length, wider)) + 11 <= width else parts, width)
+
+
+def _aged(label: str, view: View, feed: Feed, age: int | None) -> Line:
+    stale = staleness(view, feed)
+    if stale is not None:
+        return _pair(label, f"STALE {figures.age(stale.age)}", Ink.WARN)
+    return _pair(label, figures.age(age))
+
+
+def _vital(view: View, snapshot: CoreSnapshot, width: int) -> Line:
+    market = snapshot.market
+    held = "N/A" if snapshot.portfolio is None else str(len(snapshot.portfolio.positions))
+    data = (
+        _pair("data", "finished", Ink.ACCENT)
+        if market.finished
+        else _aged("data", view, Feed.MARKET, market_age(view))
+    )
+    parts = [
+        _pair("positions", held),
+        data,
+        _aged("heartbeat", view, Feed.CORE, heartbeat_age(view)),
+        _pair("market", figures.stamp(market.market_time, utc=view.utc), Ink.TEXT),
+    ]
+    if snapshot.model is not None:
+        made = " (trained on synthetic data)" if snapshot.model.synthetic and width >= 130 else ""
+        parts.append(_pair("model", clean(snapshot.model.model_id, 24) + made, Ink.TEXT))
+    else:
+        parts.append(_pair("model", figures.MISSING, Ink.TEXT))
+    return _joined(parts, width)
+
+
+def banner(view: View) -> tuple[str, Ink] | None:
+    """Return what is too important to be in a pane: the worst thing true now, or None."""
+    killed = kill.told(view)
+    if killed:
+        return killed, Ink.BADGE_BAD
+    if view.notice:
+        return clean(view.notice), Ink.BADGE_BAD
+    if view.trouble is not None:
+        return f"{clean(view.trouble.found)}. To do: {clean(view.trouble.remedy)}", Ink.BADGE_BAD
+    snapshot = view.snapshot
+    if view.link:
+        since = "" if view.lost_at is None else f" for {figures.age(view.now - view.lost_at)}"
+        return f"NO ANSWER from the core{since}: {clean(view.link)}. Asking again", Ink.BADGE_BAD
+    if snapshot is None:
+        return None
+    if snapshot.configuration.error:
+        kept = "the last good settings stay in force"
+        return f"{clean(snapshot.configuration.error)}; {kept}", Ink.BADGE_WARN
+    if snapshot.state is not EngineState.RUNNING and snapshot.state_reason:
+        bad = snapshot.state in (EngineState.SAFE_MODE, EngineState.HALTED)
+        text = f"{snapshot.state.value}: {clean(snapshot.state_reason)}"
+        return text, Ink.BADGE_BAD if bad else Ink.BADGE
+    return None
+
+
+def draw(view: View, width: int) -> tuple[Line, ...]:
+    """Return the header's three lines, and a fourth where there is a banner."""
+    snapshot = view.snapshot
+    lines: list[Line] = [_first(view, width)]
+    lines.append(_money(snapshot.portfolio if snapshot is not None else None, width))
+    if snapshot is None:
+        names = ("positions", "data", "heartbeat", "market", "model")
+        lines.append(_joined([_pair(name, figures.MISSING, Ink.TEXT) for name in names], width))
+    else:
+        lines.append(_vital(view, snapshot, width))
+    shown = banner(view)
+    if shown is not None:
+        text, ink = shown
+        lines.append(fitted(((f" {text} ", ink), (" " * width, ink)), width))
+    return tuple(lines)

@@ -1,0 +1,58 @@
+"""Health: processor, memory, disk and GPU of the machine the core runs on."""
+
+from adan_core.domain.health import GpuHealth, HealthSnapshot
+from adan_tui import figures
+from adan_tui.lines import Ink, Line, Picture
+from adan_tui.text import clean
+from adan_tui.view import View
+
+
+def watch(view: View) -> object:
+    """Health changes with each reading."""
+    return view.snapshot and view.snapshot.health
+
+
+def _gauge(label: str, percentage: float | None, beside: str, width: int) -> Line:
+    room = max(6, min(20, width - 32))
+    fraction = None if percentage is None else percentage / 100
+    filled, rest = figures.bar(fraction, room)
+    return (
+        (f"{label:<7}", Ink.MUTED),
+        (filled, Ink.ACCENT),
+        (rest, Ink.FAINT),
+        (f"{figures.share(percentage):>6}", Ink.STRONG),
+        (f"  {beside}", Ink.MUTED),
+    )
+
+
+def _gpu(gpu: GpuHealth, width: int) -> Line:
+    used = f"{figures.size(gpu.memory_used)} of {figures.size(gpu.memory_total)}"
+    warmth = figures.MISSING if gpu.temperature is None else f"{gpu.temperature:.0f} °C"
+    return _gauge("GPU", gpu.utilisation, f"{used}, {warmth}, {clean(gpu.name)}", width)
+
+
+def _lines(health: HealthSnapshot, width: int) -> list[Line]:
+    lag = f"loop lag {figures.latency(health.loop_lag)}"
+    memory = (
+        f"{figures.size(health.memory_used)} of {figures.size(health.memory_total)}, "
+        f"ADAN {figures.size(health.process_memory)}"
+    )
+    lines = [
+        _gauge("CPU", health.cpu_percent, lag, width),
+        _gauge("memory", health.memory_percent, memory, width),
+        _gauge("disk", health.disk_percent, f"{figures.size(health.disk_free)} free", width),
+    ]
+    lines += [_gpu(gpu, width) for gpu in health.gpus]
+    if not health.gpus:
+        lines.append((("GPU    ", Ink.MUTED), (f"N/A: {clean(health.gpu_note)}", Ink.MUTED)))
+    return lines
+
+
+def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
+    """Draw one gauge per resource."""
+    health = view.snapshot.health if view.snapshot is not None else None
+    if health is None:
+        none: Line = (("N/A: no reading yet, the first takes a second.", Ink.MUTED),)
+        return Picture("Health", figures.MISSING, rows=(none,))
+    note = f"read {figures.clock(health.taken_at, utc=view.utc)} {figures.zone(utc=view.utc)}"
+    return Picture("Health", note, rows=tuple(_lines(health, width)))

@@ -1,0 +1,73 @@
+"""Regime: what each market is doing, how probable each answer is, and what speaks for it."""
+
+from adan_core.domain.market import Regime, RegimeReading
+from adan_tui import figures
+from adan_tui.lines import Ink, Line, Picture, Span
+from adan_tui.text import clean, fit
+from adan_tui.view import View
+
+_SHORT = {
+    Regime.TREND_UP: "up",
+    Regime.TREND_DOWN: "down",
+    Regime.RANGE: "range",
+    Regime.HIGH_VOLATILITY: "vol",
+    Regime.CRISIS: "crisis",
+}
+_INKS = {
+    Regime.TREND_UP: Ink.GOOD,
+    Regime.TREND_DOWN: Ink.BAD,
+    Regime.RANGE: Ink.ACCENT,
+    Regime.HIGH_VOLATILITY: Ink.WARN,
+    Regime.CRISIS: Ink.BAD,
+}
+
+
+def watch(view: View) -> object:
+    """Regimes change when a candle closes."""
+    return view.snapshot and (view.snapshot.regimes, view.snapshot.market.market_time)
+
+
+def _probabilities(reading: RegimeReading, width: int) -> Line:
+    spans: list[Span] = [(" ", Ink.TEXT)]
+    room = max(2, min(8, (width - 1 - sum(len(name) + 2 for name in _SHORT.values())) // 5))
+    for regime, probability in zip(Regime, reading.probabilities, strict=False):
+        filled, rest = figures.bar(probability, room)
+        ink = _INKS[regime] if regime is reading.regime else Ink.MUTED
+        spans += [(_SHORT[regime], Ink.MUTED), (" ", Ink.TEXT), (filled, ink), (rest, Ink.FAINT)]
+        spans.append((" ", Ink.TEXT))
+    return tuple(spans)
+
+
+def _rows(
+    symbol: str, reading: RegimeReading, view: View, width: int, *, roomy: bool
+) -> list[Line]:
+    market_time = view.snapshot.market.market_time if view.snapshot is not None else None
+    held = figures.MISSING if market_time is None else figures.age(market_time - reading.since)
+    index = list(Regime).index(reading.regime)
+    chance = reading.probabilities[index] if index < len(reading.probabilities) else None
+    drivers = "  ".join(f"{clean(name)} {figures.number(value)}" for name, value in reading.drivers)
+    first: Line = (
+        (fit(clean(symbol), 9), Ink.STRONG),
+        (" ", Ink.TEXT),
+        (fit(reading.regime.value, 15), _INKS[reading.regime]),
+        (f"{figures.percent(chance, decimals=0):>6}", Ink.STRONG),
+        (f"  for {held}", Ink.MUTED),
+    )
+    last: Line = ((f"  {drivers or 'no drivers given'}", Ink.MUTED),)
+    lines = [first, _probabilities(reading, width), last]
+    return [*lines, ((" ", Ink.TEXT),)] if roomy else lines
+
+
+def draw(view: View, width: int, height: int) -> Picture:
+    """Draw three lines per symbol: the answer, every probability, the drivers."""
+    snapshot = view.snapshot
+    if snapshot is None or not snapshot.regimes:
+        none: Line = (("No regime yet: it needs a few dozen closed candles.", Ink.MUTED),)
+        return Picture("Regime", rows=(none,))
+    roomy = height >= 4 * len(snapshot.regimes)
+    rows = [
+        line
+        for symbol, reading in snapshot.regimes
+        for line in _rows(symbol, reading, view, width, roomy=roomy)
+    ]
+    return Picture("Regime", f"{snapshot.market.timeframe} candles", rows=tuple(rows))
