@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -123,7 +124,7 @@ def _stack(weights: Weights, body: str, head: str) -> tuple[Layer, ...]:
     while f"{body}.{2 * len(layers)}.weight" in weights:
         layers.append(_layer(weights, f"{body}.{2 * len(layers)}"))
     layers.append(_layer(weights, head))
-    for below, above in zip(layers, layers[1:], strict=False):
+    for below, above in pairwise(layers):
         if above.weight.shape[1] != below.weight.shape[0]:
             raise ModelError(f"layers of {body} that do not fit each other", "a chain of layers")
     return tuple(layers)

@@ -81,7 +81,8 @@ def bar_returns(equity: Floats) -> Floats:
     """Return the simple return of each bar, shape (n - 1,); UncomputableError on equity <= 0."""
     if np.any(equity <= 0.0):
         raise UncomputableError("equity fell to zero or below")
-    return np.diff(equity) / equity[:-1]
+    returns: Floats = np.diff(equity) / equity[:-1]
+    return returns
 
 
 def total_return(equity: Floats) -> float:
@@ -246,7 +247,7 @@ def measure(
     def per_day() -> float:
         if duration < DAY:
             raise UncomputableError("less than a day of trading")
-        return trade_pnl.shape[0] / (duration / DAY)
+        return float(trade_pnl.shape[0]) / (duration / DAY)
 
     add("total_return", lambda: total_return(equity))
     add("log_return", lambda: float(np.sum(np.log1p(bar_returns(equity)))))
