@@ -9,7 +9,7 @@ from adan_core.config.locations import Locations
 from adan_core.domain.time import Clock
 
 if TYPE_CHECKING:
-    from adan_core.config.loader import Loaded
+    from adan_core.config.loading import Loaded
     from adan_core.config.settings import Settings
 
 
@@ -27,7 +27,7 @@ class Context:
 
     def loaded(self) -> "Loaded":
         """Read all layers of the settings and return them with their hash and their sources."""
-        from adan_core.config.loader import load_settings
+        from adan_core.config.loading import load_settings
 
         return load_settings(self.home, self.overrides, self.environment)
 

@@ -1,0 +1,275 @@
+"""``adan-core status | halt | kill | rearm``: by the socket when a core runs, else by the latch."""
+
+import argparse
+import time
+from collections.abc import Callable
+
+from adan_core.cli.context import Context
+from adan_core.domain.commands import (
+    FLATTEN_WORD,
+    REARM_WORD,
+    Command,
+    CommandKind,
+    CommandResult,
+)
+from adan_core.domain.errors import NotRunning, SecurityError, UsageError
+from adan_core.domain.snapshot import CoreSnapshot
+from adan_core.domain.state import KillKind, KillPhase, KillReport
+from adan_core.domain.time import SECOND, iso
+from adan_core.resilience.files import lock_holder
+from adan_core.runtime.remote import ask
+from adan_core.security.audit import AuditLog
+from adan_core.security.authorization import current_user, require_word
+from adan_core.trading.latch import KillLatch, LatchRecord
+
+_WAIT_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
+
+_EPILOGS = {
+    "status": "example:\n  adan-core status --json | jq .portfolio.equity",
+    "halt": "example:\n  adan-core halt --reason 'news at 14:00'",
+    "kill": "example:\n  adan-core kill --flatten",
+    "rearm": "example:\n  adan-core rearm        (then type REARM)",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command the parser is for."""
+    name: str = parser.get_default("command")
+    parser.epilog = _EPILOGS[name]
+    parser.add_argument("--json", action="store_true", help="write one JSON document")
+    if name in {"halt", "kill"}:
+        parser.add_argument("--reason", default="", help="kept in the latch and the audit trail")
+        parser.add_argument(
+            "--wait",
+            type=float,
+            default=_WAIT_SECONDS,
+            metavar="SECONDS",
+            help="how long to wait for the confirmation (default: %(default)g)",
+        )
+    if name == "kill":
+        parser.add_argument(
+            "--flatten",
+            action="store_true",
+            help="close every position, too; asks for the typed word FLATTEN",
+        )
+    if name in {"kill", "rearm"}:
+        parser.add_argument(
+            "--confirm", metavar="WORD", help="the typed word, for scripts that mean it"
+        )
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Carry out the command the parser was for."""
+    commands: dict[str, Callable[[argparse.Namespace, Context], int]] = {
+        "status": _status,
+        "halt": _kill,
+        "kill": _kill,
+        "rearm": _rearm,
+    }
+    return commands[arguments.command](arguments, context)
+
+
+def _status(arguments: argparse.Namespace, context: Context) -> int:
+    try:
+        snapshot = ask(context.home.socket).snapshot
+    except NotRunning:
+        return _status_at_rest(arguments, context)
+    if snapshot is None:
+        raise NotRunning("the core has just started and knows nothing yet", "", "ask again")
+    if arguments.json:
+        context.emit(snapshot)
+    else:
+        context.say(_describe(snapshot))
+    return 0
+
+
+def _status_at_rest(arguments: argparse.Namespace, context: Context) -> int:
+    """Say what the files say when no core answers; exit 9, or 0 with --json."""
+    from adan_core.trading.journal_status import read_status
+
+    latch = KillLatch(context.home.kill_latch).read()
+    rest = read_status(context.home.journal)
+    holder = lock_holder(context.home.core_lock)
+    if arguments.json:
+        context.emit(
+            {
+                "schema_version": 1,
+                "running": False,
+                "unresponsive_process": holder,
+                "latch": latch,
+                "account": rest,
+            }
+        )
+        return 0
+    if holder:
+        context.warn(
+            f"process {holder} holds this home but does not answer; "
+            "`adan-core halt` latches the kill on disk all the same"
+        )
+    context.say("no core is running here")
+    context.say(f"kill latch: {_describe_latch(latch)}")
+    if rest is None:
+        context.say("account: no journal yet")
+    else:
+        context.say(
+            f"account at rest: equity {rest.equity:,.2f}, cash {rest.cash:,.2f}, "
+            f"{len(rest.positions)} positions, {rest.open_orders} open orders"
+        )
+        for position in rest.positions:
+            context.say(f"  {position.symbol} {position.quantity:g} at {position.average_price:g}")
+    return NotRunning.exit_code
+
+
+def _describe(snapshot: CoreSnapshot) -> str:
+    portfolio = snapshot.portfolio
+    lines = [
+        f"{snapshot.mode} {snapshot.state}"
+        + (f" ({snapshot.state_reason})" if snapshot.state_reason else ""),
+        f"market: {snapshot.market.source}, {snapshot.market.description}",
+        f"kill switch: {describe_kill(snapshot.kill)}",
+    ]
+    if portfolio is not None:
+        lines.append(
+            f"equity {portfolio.equity:,.2f} {portfolio.quote}, cash {portfolio.cash:,.2f}, "
+            f"realised {portfolio.realised:+,.2f}, unrealised {portfolio.unrealised:+,.2f}, "
+            f"fees {portfolio.fees:,.2f}, drawdown {portfolio.drawdown:.2%}"
+        )
+        lines += [
+            f"  {held.symbol} {held.quantity:g} at {held.average_price:g}, mark {held.mark:g}, "
+            f"unrealised {held.unrealised:+,.2f}"
+            for held in portfolio.positions
+        ]
+    if snapshot.training is not None:
+        training = snapshot.training
+        lines.append(f"training: {training.state}, {training.steps:,} of {training.total_steps:,}")
+    waiting = [alert for alert in snapshot.alerts if not alert.acknowledged]
+    lines += [f"alert: {alert.severity} {alert.message}" for alert in waiting[-5:]]
+    return "\n".join(lines)
+
+
+def describe_kill(kill: KillReport) -> str:
+    """Return the kill switch's state as one sentence part."""
+    if kill.phase is KillPhase.ARMED:
+        return "armed, trading is allowed"
+    text = f"{kill.kind} {kill.phase} (by {kill.origin or 'unknown'}: {kill.reason or 'no reason'})"
+    if kill.entries_left is not None:
+        text += f", {kill.entries_left} entry orders left"
+    if kill.protection_standing is not None:
+        text += f", {kill.protection_standing} protective orders standing"
+    if kill.kind is KillKind.FLATTEN and kill.positions_left is not None:
+        text += f", {kill.positions_left} positions left"
+    if kill.confirmed_at is not None and kill.requested_at is not None:
+        text += f", confirmed after {kill.confirmed_at - kill.requested_at} ms"
+    return text + (f"; {kill.detail}" if kill.detail else "")
+
+
+def _describe_latch(latch: LatchRecord | None) -> str:
+    if latch is None:
+        return "off"
+    return f"{latch.kind} since {iso(latch.latched_at)} by {latch.origin}: {latch.reason}"
+
+
+def _kill(arguments: argparse.Namespace, context: Context) -> int:
+    flatten = arguments.command == "kill" and arguments.flatten
+    word = ""
+    if flatten:
+        word = _typed(arguments.confirm, FLATTEN_WORD, context)
+        require_word(word, FLATTEN_WORD)
+    origin = f"adan-core {arguments.command} by {current_user()}"
+    reason = arguments.reason or origin
+    kind = CommandKind.FLATTEN if flatten else CommandKind.HALT
+    began = context.clock.now()
+    try:
+        result = ask(context.home.socket, Command(kind, reason, word)).result
+    except NotRunning:
+        return _latch_at_rest(
+            KillKind.FLATTEN if flatten else KillKind.HALT, reason, origin, arguments, context
+        )
+    _accept(result)
+    report = _await_confirmation(context, arguments.wait)
+    if arguments.json:
+        context.emit(report)
+    else:
+        context.say(describe_kill(report))
+    if report.phase is KillPhase.CONFIRMED:
+        return 0
+    waited = (context.clock.now() - began) / SECOND
+    context.warn(f"not confirmed after {waited:.1f} s; the core keeps trying: `adan-core status`")
+    return 5
+
+
+def _await_confirmation(context: Context, seconds: float) -> KillReport:
+    deadline = context.clock.monotonic() + seconds
+    while True:
+        snapshot = ask(context.home.socket).snapshot
+        if snapshot is not None and snapshot.kill.phase is KillPhase.CONFIRMED:
+            return snapshot.kill
+        if context.clock.monotonic() >= deadline:
+            if snapshot is None:
+                raise NotRunning("the core took the kill on and then said nothing")
+            return snapshot.kill
+        time.sleep(_LOOK_SECONDS)
+
+
+def _latch_at_rest(
+    kind: KillKind, reason: str, origin: str, arguments: argparse.Namespace, context: Context
+) -> int:
+    now = context.clock.now()
+    record = KillLatch(context.home.kill_latch).latch(
+        kind, reason, origin, now, context.clock.now()
+    )
+    AuditLog(context.home.audit_file, context.clock).record(
+        "kill", "latched on disk; no core answers", {"kind": kind, "reason": reason}
+    )
+    if arguments.json:
+        context.emit({"schema_version": 1, "running": False, "latch": record})
+    else:
+        context.say(f"no core answers; latched on disk: {_describe_latch(record)}")
+        context.say("a core that starts now stays HALTED until `adan-core rearm`")
+    return 0
+
+
+def _rearm(arguments: argparse.Namespace, context: Context) -> int:
+    word = _typed(arguments.confirm, REARM_WORD, context)
+    require_word(word, REARM_WORD)
+    try:
+        result = ask(context.home.socket, Command(CommandKind.REARM, word=word)).result
+    except NotRunning:
+        holder = lock_holder(context.home.core_lock)
+        if holder is not None:
+            raise SecurityError(
+                f"process {holder} holds this home but does not answer",
+                "a core that answers, or none",
+                "end that process first, then re-arm",
+            ) from None
+        KillLatch(context.home.kill_latch).remove()
+        AuditLog(context.home.audit_file, context.clock).record("rearm", "latch removed at rest")
+        result = CommandResult(accepted=True, message="latch removed; no core is running")
+    _accept(result)
+    if arguments.json:
+        context.emit(result)
+    elif result is not None:
+        context.say(result.message)
+    return 0
+
+
+def _accept(result: CommandResult | None) -> None:
+    if result is None:
+        raise UsageError("the core gave no result", "an answer to the command")
+    if not result.accepted:
+        raise UsageError(f"the core refused: {result.message}")
+
+
+def _typed(given: str | None, word: str, context: Context) -> str:
+    """Return the typed confirmation: from ``--confirm``, a prompt, or a line of standard input."""
+    if given is not None:
+        return given
+    if context.interactive:
+        context.warn(f"type {word} to confirm:")
+    line = context.stdin.readline()
+    if not line:
+        raise UsageError(
+            "no typed confirmation", f"the word {word}", f"type it, or give --confirm {word}"
+        )
+    return line.strip()
