@@ -40,7 +40,8 @@ def order_for_target(
     """Return the signed quantity (base currency) that moves the position towards its target; 0 for none.
 
     The target exposure is ``target * cap`` of ``equity``. A buy leaves room for slippage and fee.
-    Inside ``band`` (a share of equity) nothing is traded, except that a target of 0 always closes.
+    A change smaller than ``band``, a share of the largest position, is none, except that a target of
+    0 always closes.
     An order below the venue's minimums is none; the whole remainder is sold when what a partial
     sale would leave could not be sold any more.
     """
@@ -50,7 +51,7 @@ def order_for_target(
         wanted = 0.0
     else:
         wanted = target * cap * equity / (close * (1.0 + slippage) * (1.0 + fee_rate))
-        if abs(wanted - quantity) * close < band * equity:
+        if abs(wanted - quantity) * close < band * cap * equity:
             return 0.0
     if wanted >= quantity:
         buy = round_down(wanted - quantity, lot)
