@@ -3,6 +3,7 @@
 import configparser
 import importlib
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +21,11 @@ ALLOWED_BACKENDS: Mapping[str, tuple[str, str]] = {
     "keyring.backends.Windows": ("WinVaultKeyring", "Windows Credential Locker"),
 }
 """Module of a backend -> (its class, what people call it). All of them encrypt what they keep."""
+_OF_THE_PLATFORM: Mapping[str, tuple[str, ...]] = {
+    "darwin": ("keyring.backends.macOS",),
+    "win32": ("keyring.backends.Windows",),
+}
+_ELSEWHERE = ("keyring.backends.SecretService", "keyring.backends.kwallet")
 CHAINER = "keyring.backends.chainer.ChainerBackend"
 """keyring's own "first backend that works", which ADAN narrows to the allowed ones."""
 TIMEOUT = 60.0
@@ -128,9 +134,9 @@ def open_keyring(
     named the best allowed one that works is. KeyringUnavailable says why there is none.
     """
     named = environment.get("PYTHON_KEYRING_BACKEND") or _configured_backend()
-    candidates = list(ALLOWED_BACKENDS)
+    candidates = _OF_THE_PLATFORM.get(sys.platform, _ELSEWHERE)
     if named and named != CHAINER:
-        candidates = [_allowed_module(named)]
+        candidates = (_allowed_module(named),)
     backend = _bounded("open the keyring", lambda: _best(candidates), timeout)
     store = KeyringStore(backend, service, timeout)
     store.unlock()
@@ -175,7 +181,7 @@ def _configured_backend() -> str | None:
     return parser.get("backend", "default-keyring", fallback="").strip() or None
 
 
-def _best(modules: list[str]) -> "KeyringBackend":
+def _best(modules: tuple[str, ...]) -> "KeyringBackend":
     """Return the allowed backend of highest priority that works; KeyringUnavailable if none."""
     working: list[tuple[float, KeyringBackend]] = []
     reasons: list[str] = []
@@ -189,7 +195,7 @@ def _best(modules: list[str]) -> "KeyringBackend":
     if not working:
         raise KeyringUnavailable(
             "no keyring answers on this machine (" + "; ".join(reasons) + ")",
-            "one of " + ", ".join(title for _, title in ALLOWED_BACKENDS.values()),
+            " or ".join(ALLOWED_BACKENDS[module][1] for module in modules),
             WHAT_TO_INSTALL,
         )
     backend = max(working, key=lambda pair: pair[0])[1]

@@ -109,7 +109,7 @@ class Found:
 class Vault:
     """The rungs that can be used here, from the top; every access goes into the audit trail.
 
-    ``unavailable`` says why the keyring, if it is missing, cannot be used.
+    ``unavailable`` says why the keyring cannot be used; empty if it can.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Vault:
         self, action: str, name: str, store: SecretStore, act: Callable[[str], Result]
     ) -> Result:
         """Do ``act`` and write down that it was done, or how it failed."""
-        details = {"secret": name, "rung": store.rung}
+        details = {"entry": name, "rung": store.rung}
         try:
             result = act(name)
         except SecurityError as error:
@@ -215,7 +215,7 @@ def open_vault(
     try:
         rungs.append(open_keyring(keyring_service(config_folder), environment))
     except KeyringUnavailable as error:
-        unavailable = str(error)
+        unavailable = error.found
     credentials = environment.get(CREDENTIALS_VARIABLE)
     if credentials:
         rungs.append(SystemdCredentials(Path(credentials)))
