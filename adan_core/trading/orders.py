@@ -1,0 +1,329 @@
+"""Orders on their way: written down first, sent once, and looked up whenever the outcome is not certain."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from adan_core.domain.errors import AdanError, OrderRejected, TradingError
+from adan_core.domain.orders import Fill, Order, OrderPurpose, OrderStatus, OrderType, Side
+from adan_core.domain.time import Clock
+from adan_core.trading.exchanges.protocol import CancelOutcome, Exchange
+from adan_core.trading.journal import ABSENT, NOT_SENT, Journal
+from adan_core.trading.portfolio import PortfolioManager
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PREFIX: Final = "adan"
+_TIME_DIGITS: Final = 8  # 36^8 milliseconds: until 2059
+_CHANCE_DIGITS: Final = 6
+_OURS: Final = re.compile(r"adan[0-9a-z]{14}[st]?")
+
+_LOOKS = 3
+_LOOK_SPACING_SECONDS = 1.0
+_BALANCE_TOLERANCE = 1e-9
+
+_FAILURES = (AdanError, OSError, TimeoutError)
+
+
+def new_client_id(now: int, random_below: Callable[[int], int]) -> str:
+    """Return a client id of 18 lowercase alphanumerics, which fits every venue."""
+    time = _base36(now % 36**_TIME_DIGITS, _TIME_DIGITS)
+    return _PREFIX + time + _base36(random_below(36**_CHANCE_DIGITS), _CHANCE_DIGITS)
+
+
+def _base36(number: int, width: int) -> str:
+    digits = ""
+    for _ in range(width):
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits
+
+
+def is_ours(client_id: str) -> bool:
+    """Return whether ADAN made the id, or the venue derived it from one as protection."""
+    return _OURS.fullmatch(client_id) is not None
+
+
+def market_order(
+    client_id: str,
+    decision_id: str,
+    symbol: str,
+    side: Side,
+    purpose: OrderPurpose,
+    quantity: float,
+    reason: str,
+    now: int,
+    stop_loss: float = 0.0,
+    take_profit: float = 0.0,
+) -> Order:
+    """Return the intent of a market order; ``stop_loss`` and ``take_profit`` are fractions, 0 for none."""
+    return Order(
+        client_id=client_id,
+        exchange_id=None,
+        decision_id=decision_id,
+        symbol=symbol,
+        side=side,
+        type=OrderType.MARKET,
+        purpose=purpose,
+        quantity=quantity,
+        trigger_price=None,
+        stop_loss=stop_loss,
+        take_profit=take_profit,
+        status=OrderStatus.INTENT,
+        filled=0.0,
+        reason=reason,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileReport:
+    """What comparing the journal with the exchange found; only a ``clean`` one lets orders leave.
+
+    ``resolved`` counts orders whose fate was looked up, ``fills`` the trades booked on the way;
+    ``foreign`` are client or trade ids of the account that are not ours and were left alone.
+    """
+
+    clean: bool
+    resolved: int
+    fills: int
+    foreign: tuple[str, ...]
+    details: tuple[str, ...]
+
+
+class OrderManager:
+    """The only sender of orders; lives on the trading thread's loop."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        portfolio: PortfolioManager,
+        clock: Clock,
+        random_below: Callable[[int], int],
+        latched: Callable[[], bool],
+        count_message: Callable[[], None],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._exchange = exchange
+        self._journal = journal
+        self._portfolio = portfolio
+        self._clock = clock
+        self._random_below = random_below
+        self._latched = latched
+        self._count_message = count_message
+        self._pause = pause
+        self._sending: set[asyncio.Task[Order]] = set()
+        self._foreign: dict[str, None] = {}
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Orders and trades seen on the account that are not ours, oldest first."""
+        return tuple(self._foreign)
+
+    def new_client_id(self) -> str:
+        """Return a fresh client id; the journal refuses one that was ever used."""
+        return new_client_id(self._clock.now(), self._random_below)
+
+    async def submit(self, order: Order) -> Order:
+        """Write the intent down, send it once and return the order as the journal then holds it.
+
+        An intent that the caller has recorded already, with its decision, is not recorded again. A
+        caller that is cancelled does not stop the sending. Raises SystemFailure, and sends nothing,
+        if the journal cannot be written; TradingError if the kill latch is set.
+        """
+        if self._journal.order(order.client_id) is None:
+            self._journal.record_intent(order)
+        task = asyncio.create_task(self._send(order))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait until every sending under way has been written down; before closing."""
+        await asyncio.gather(*self._sending, return_exceptions=True)
+
+    async def _send(self, order: Order) -> Order:
+        if self._latched():
+            self._journal.reject(order.client_id, NOT_SENT)
+            raise TradingError(f"order {order.client_id} not sent", "no kill latch", "re-arm first")
+        self._journal.mark_sending(order.client_id)
+        self._count_message()
+        settled = False
+        try:
+            acknowledgement = await self._exchange.submit(order)
+            if acknowledgement.exchange_id:
+                self._journal.acknowledge(order.client_id, acknowledgement.exchange_id)
+                settled = True
+        except OrderRejected as rejection:
+            self._journal.reject(order.client_id, rejection.code)
+            settled = True
+        except _FAILURES as failure:
+            if not self._journal.poisoned:
+                self._journal.unknown(order.client_id, str(failure))
+                settled = True
+        finally:
+            # Whatever else happened, a cancelled loop included: the order may exist.
+            if not settled and not self._journal.poisoned:
+                self._journal.unknown(order.client_id, "no certain answer")
+        if self._latched() and not order.purpose.protective:
+            # The latch fell while the order was on the wire, and the kill may have looked before it landed.
+            await self._cancel_entry(order)
+        return self._require(order.client_id)
+
+    async def _cancel_entry(self, order: Order) -> None:
+        if order.purpose is not OrderPurpose.ENTRY:
+            return
+        try:
+            await self.cancel(order.client_id)
+        except _FAILURES as failure:
+            self._journal.unknown(order.client_id, f"kill while sending; cancel failed: {failure}")
+
+    async def cancel(self, client_id: str) -> Order:
+        """Cancel one order and return it as the exchange then shows it; fills are booked first.
+
+        Raises RetryableError or TradingError if the exchange does not answer; the order then
+        stands as it stood until somebody has looked.
+        """
+        self._count_message()
+        outcome = await self._exchange.cancel(client_id)
+        if outcome is CancelOutcome.NOT_OPEN:
+            await self.collect()
+        seen = await self._exchange.order(client_id)
+        if seen is not None:
+            self._journal.follow(seen)
+        return self._require(client_id)
+
+    async def collect(self) -> tuple[Fill, ...]:
+        """Book every new trade, bring open orders up to date, and return the trades that were new."""
+        fresh = await self._exchange.fills_since(self._journal.cursor())
+        applied: list[Fill] = []
+        for fill in fresh:
+            known = await self._adopt(fill.client_id)
+            with self._journal.transaction():
+                if known and self._portfolio.apply_fill(fill):
+                    applied.append(fill)
+                self._journal.set_cursor(int(fill.trade_id))
+        unsettled = self._journal.non_terminal_orders()
+        if applied or unsettled:
+            await self._follow(unsettled)
+            self._portfolio.reload()
+        return tuple(applied)
+
+    async def _adopt(self, client_id: str) -> bool:
+        """Make the journal know the order of a trade if it is ours; say whether it is."""
+        if self._journal.order(client_id) is not None:
+            return True
+        seen = await self._exchange.order(client_id)
+        if seen is None or not self._ours(client_id):
+            self._foreign[client_id] = None
+            return False
+        self._journal.follow(seen)
+        return True
+
+    def _ours(self, client_id: str) -> bool:
+        """Whether the journal holds the order, or the entry that the venue's protection belongs to."""
+        return self._journal.order(client_id) is not None or (
+            is_ours(client_id) and self._journal.order(client_id[:-1]) is not None
+        )
+
+    async def _follow(self, unsettled: tuple[Order, ...]) -> None:
+        standing = {order.client_id: order for order in await self._exchange.open_orders()}
+        with self._journal.transaction():
+            for order in standing.values():
+                if not self._ours(order.client_id):
+                    self._foreign[order.client_id] = None
+                elif order != self._journal.order(order.client_id):
+                    self._journal.follow(order)
+        for order in unsettled:
+            if order.status is OrderStatus.OPEN and order.client_id not in standing:
+                await self._look(order)
+
+    async def _look(self, order: Order) -> bool:
+        """Take over the exchange's view of one order; False if the exchange does not know it."""
+        seen = await self._exchange.order(order.client_id)
+        if seen is None:
+            return False
+        if order.status is OrderStatus.INTENT:
+            self._journal.mark_sending(order.client_id)
+        self._journal.follow(seen)
+        return True
+
+    async def resolve(self, order: Order) -> bool:
+        """Find out what became of an order whose outcome is not certain; False if it stays so.
+
+        It counts as absent only after several looks spaced in time, and is never sent again.
+        """
+        if order.status is OrderStatus.SENDING:
+            self._journal.unknown(order.client_id, "the process ended while it was being sent")
+            order = replace(order, status=OrderStatus.UNKNOWN)
+        for look in range(_LOOKS):
+            if look:
+                await self._pause(_LOOK_SPACING_SECONDS)
+            if await self._look(order):
+                return True
+            if order.status is OrderStatus.INTENT:
+                self._journal.reject(order.client_id, NOT_SENT)
+                return True
+        if order.status is OrderStatus.UNKNOWN:
+            self._journal.reject(order.client_id, ABSENT)
+            return True
+        return False
+
+    async def reconcile(self) -> ReconcileReport:
+        """Compare journal and exchange: look up every unsettled order, book trades, compare balances.
+
+        The first reconciliation of an empty journal books what the account holds as its opening
+        deposit. Nothing is sent. Raises RetryableError if the exchange does not answer.
+        """
+        self._foreign.clear()
+        balances = await self._exchange.balances()
+        quote = self._exchange.rules(self._exchange.symbols[0]).quote
+        if not self._journal.opened:
+            self._portfolio.deposit(balances.total(quote), self._clock.now(), "opening balance")
+        details: list[str] = []
+        unsettled = self._journal.non_terminal_orders()
+        fills = len(await self.collect())
+        for order in unsettled:
+            now = self._require(order.client_id)
+            if now.status.terminal or now.status is OrderStatus.OPEN:
+                continue
+            if not await self.resolve(now):
+                details.append(f"order {order.client_id} is {now.status} and cannot be found")
+        # An order that was found may have traded; and what was open must still be listed.
+        fills += len(await self.collect())
+        details += [
+            f"order {order.client_id} is open here and unknown to the exchange"
+            for order in self._journal.open_orders()
+            if await self._exchange.order(order.client_id) is None
+        ]
+        details += [f"foreign order or trade {foreign}, left alone" for foreign in self._foreign]
+        details += await self._drift(quote)
+        return ReconcileReport(
+            clean=not details,
+            resolved=len(unsettled),
+            fills=fills,
+            foreign=self.foreign,
+            details=tuple(details),
+        )
+
+    async def _drift(self, quote: str) -> list[str]:
+        balances = await self._exchange.balances()
+        expected = {quote: self._portfolio.cash}
+        for symbol in self._exchange.symbols:
+            expected[self._exchange.rules(symbol).base] = self._portfolio.quantity(symbol)
+        for held in balances.holdings:
+            expected.setdefault(held.currency, 0.0)
+        return [
+            f"{currency}: the journal holds {figure!r}, the exchange {balances.total(currency)!r}"
+            for currency, figure in expected.items()
+            if abs(figure - balances.total(currency)) > _BALANCE_TOLERANCE * max(1.0, abs(figure))
+        ]
+
+    def _require(self, client_id: str) -> Order:
+        order = self._journal.order(client_id)
+        if order is None:
+            raise TradingError(f"order {client_id}", "an order of this journal")
+        return order
