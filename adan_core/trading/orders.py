@@ -123,9 +123,32 @@ class OrderManager:
         """Orders and trades seen on the account that are not ours, oldest first."""
         return tuple(self._foreign)
 
-    def new_client_id(self) -> str:
-        """Return a fresh client id; the journal refuses one that was ever used."""
-        return new_client_id(self._clock.now(), self._random_below)
+    def draft(
+        self,
+        decision_id: str,
+        symbol: str,
+        side: Side,
+        purpose: OrderPurpose,
+        quantity: float,
+        reason: str = "",
+        stop_loss: float = 0.0,
+        take_profit: float = 0.0,
+    ) -> Order:
+        """Return the intent of a market order under a fresh client id; nothing is recorded yet."""
+        now = self._clock.now()
+        client_id = new_client_id(now, self._random_below)
+        return market_order(
+            client_id,
+            decision_id,
+            symbol,
+            side,
+            purpose,
+            quantity,
+            reason,
+            now,
+            stop_loss,
+            take_profit,
+        )
 
     async def submit(self, order: Order) -> Order:
         """Write the intent down, send it once and return the order as the journal then holds it.

@@ -1,7 +1,7 @@
 """The limits below the agent: what it counts, what it latches, and its verdict on each order."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from adan_core.config.risk_tiers import tier_at
 from adan_core.config.settings import Risk
@@ -9,11 +9,11 @@ from adan_core.domain.decisions import RiskVerdict
 from adan_core.domain.errors import SystemFailure
 from adan_core.domain.market import Costs, MarketRules
 from adan_core.domain.orders import Order
-from adan_core.domain.portfolio import PortfolioSnapshot
 from adan_core.domain.state import EngineState
-from adan_core.domain.time import Clock, Milliseconds
+from adan_core.domain.time import SECOND, Clock, Milliseconds
 from adan_core.trading.journal import Journal
 from adan_core.trading.losses import LOSSES_SCHEMA_VERSION, LossState, advance, begin
+from adan_core.trading.portfolio import PortfolioManager
 from adan_core.trading.risk_checks import CHECKS, RiskContext
 
 _WINDOW_SECONDS = 60.0
@@ -21,17 +21,31 @@ _KEY = "losses"
 
 
 class RiskManager:
-    """Holds the limits in force, the message throttle and the loss latches (kept in the journal)."""
+    """Holds the limits in force, the message throttle and the loss latches (kept in the journal).
+
+    ``smallest_exposure`` is the smallest share of a position cap the agent asks for, ``stale_after``
+    the age (ms) from which a reference price is too old to trade on, ``latched`` the kill switch's
+    word, ``rules`` the exchange's. ``limits`` may be replaced while running.
+    """
 
     def __init__(
         self,
         limits: Risk,
         costs: Costs,
         smallest_exposure: float,
+        stale_after: Milliseconds,
+        rules: Callable[[str], MarketRules],
         journal: Journal,
+        portfolio: PortfolioManager,
+        latched: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self.limits = limits
+        self._stale_after = stale_after
+        self._rules = rules
+        self._portfolio = portfolio
+        self._latched = latched
+        self._references: dict[str, tuple[float, float]] = {}
         self._costs = costs
         self._smallest_exposure = smallest_exposure
         self._journal = journal
@@ -93,50 +107,44 @@ class RiskManager:
         self._journal.history.save(_KEY, state)
         self._losses = state
 
-    def check(
-        self,
-        order: Order,
-        price: float,
-        reference: float | None,
-        reference_age: Milliseconds | None,
-        stale_after: Milliseconds,
-        portfolio: PortfolioSnapshot,
-        prices: Mapping[str, float],
-        rules: MarketRules,
-        state: EngineState,
-        latched: bool,
-    ) -> RiskVerdict:
-        """Compare ``order`` with every limit and return them all; it passes only if each one does.
+    def refer(self, symbol: str, price: float) -> None:
+        """Take in the newest market price of ``symbol``; orders are held against it."""
+        self._references[symbol] = (price, self._clock.monotonic())
 
-        See ``RiskContext`` for the figures. In-flight orders are read from the journal.
+    def judge(self, order: Order, price: float, state: EngineState) -> RiskVerdict:
+        """Compare ``order``, expected to trade at ``price``, with every limit and return them all.
+
+        It passes only if each one does. In-flight orders are read from the journal.
         """
+        snapshot = self._portfolio.snapshot()
+        reference, seen = self._references.get(order.symbol, (None, 0.0))
+        age = None if reference is None else round((self._clock.monotonic() - seen) * SECOND)
+        losses = self._losses or begin(self._clock.now(), snapshot.equity, snapshot.deposits)
         context = RiskContext(
             order=order,
             price=price,
             reference=reference,
-            reference_age=reference_age,
-            stale_after=stale_after,
-            portfolio=portfolio,
+            reference_age=age,
+            stale_after=self._stale_after,
+            portfolio=snapshot,
             pending=tuple(
                 one
                 for one in self._journal.non_terminal_orders()
                 if one.client_id != order.client_id
             ),
-            prices=prices,
-            rules=rules,
+            prices={symbol: known for symbol, (known, _) in self._references.items()},
+            rules=self._rules(order.symbol),
             limits=self.limits,
             costs=self._costs,
             smallest_exposure=self._smallest_exposure,
             state=state,
-            latched=latched,
+            latched=self._latched(),
             messages=self.messages,
             decision_orders=sum(
                 one.client_id != order.client_id and not one.purpose.protective
                 for one in self._journal.orders_of_decision(order.decision_id)
             ),
-            losses=self._losses
-            if self._losses is not None
-            else begin(self._clock.now(), portfolio.equity, portfolio.deposits),
+            losses=losses,
         )
         checks = tuple(check(context) for check in CHECKS)
         return RiskVerdict(all(check.passed for check in checks), checks)
