@@ -1,6 +1,7 @@
 """A strict split in time: training, then validation, then test, never overlapping, and verified."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from adan_core.data.series import CandleSeries
 from adan_core.domain.errors import DataError
@@ -51,7 +52,7 @@ class Split:
                     "candles in each period",
                     "use a longer series or other fractions",
                 )
-        for (earlier_name, earlier), (later_name, later) in zip(named, named[1:], strict=False):
+        for (earlier_name, earlier), (later_name, later) in pairwise(named):
             if later.start < earlier.stop or later.start_time < earlier.stop_time:
                 raise DataError(
                     f"the {later_name} period starts at {iso(later.start_time)}, "
