@@ -1,0 +1,52 @@
+"""What the engine keeps for one symbol: its rules, its state, its regime, its last day of closes."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adan_core.data.state import StateStream
+from adan_core.domain.candles import Candle
+from adan_core.domain.errors import DataError
+from adan_core.domain.market import MarketRules, RegimeReading
+from adan_core.domain.snapshot import Price
+from adan_core.domain.time import DAY, Milliseconds
+from adan_core.trading.policy import RegimeReader
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the engine keeps for one symbol."""
+
+    symbol: str
+    rules: MarketRules
+    stream: StateStream
+    regimes: RegimeReader
+    closes: deque[tuple[Milliseconds, float]]
+    market: NDArray[np.float64] | None = None
+    reading: RegimeReading | None = None
+    held: int = 0
+
+    def push(self, candle: Candle, close_time: Milliseconds) -> None:
+        """Let one closed candle into the symbol's state and regime."""
+        self.market = self.stream.push(candle)
+        self.reading = self.regimes.push(candle)
+        self.closes.append((close_time, candle.close))
+        while self.closes[0][0] < close_time - DAY:
+            self.closes.popleft()
+
+    @property
+    def close(self) -> float:
+        """The last close; DataError before the first candle."""
+        if not self.closes:
+            raise DataError(f"no candle of {self.symbol} yet", "one at least")
+        return self.closes[-1][1]
+
+    def price(self) -> Price | None:
+        """Return the last close and its change over a day, where a day is known."""
+        if not self.closes:
+            return None
+        first, last = self.closes[0], self.closes[-1]
+        known = first[0] == last[0] - DAY
+        return Price(self.symbol, last[1], last[1] / first[1] - 1.0 if known else None)

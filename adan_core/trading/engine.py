@@ -1,0 +1,381 @@
+"""The engine: one candle in, fills booked, one decision per symbol out, below hard limits.
+
+It is driven by one thread and keeps no clock of its own. At the close of each candle it follows the
+sequence of ``accounting.account.step_account``, so that the same actions over the same candles give
+the same equity as in the learning environment and the backtest.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adan_core.accounting.account import PORTFOLIO_COLUMNS, portfolio_vector
+from adan_core.accounting.fills import market_price
+from adan_core.accounting.sizing import exposure_cap, order_for_target
+from adan_core.data.normaliser import Normaliser
+from adan_core.data.series import CandleSeries
+from adan_core.data.state import observation_hash, observe
+from adan_core.domain.alerts import Severity
+from adan_core.domain.candles import Candle, ClosedCandles
+from adan_core.domain.decisions import (
+    Decision,
+    RiskVerdict,
+)
+from adan_core.domain.errors import AdanError, DataError, ModelError, SystemFailure
+from adan_core.domain.market import Costs, RegimeReading
+from adan_core.domain.orders import Fill, Order, OrderPurpose, Side
+from adan_core.domain.portfolio import ClosedTrade, PortfolioSnapshot
+from adan_core.domain.snapshot import EquityPoint, Price
+from adan_core.domain.state import EngineState
+from adan_core.domain.time import SECOND, Clock, Milliseconds
+from adan_core.trading.desk import Desk
+from adan_core.trading.explanation import explained_action
+from adan_core.trading.journal import Journal
+from adan_core.trading.orders import OrderManager
+from adan_core.trading.policy import Policy
+from adan_core.trading.portfolio import PortfolioManager
+from adan_core.trading.risk import RiskManager
+
+Alarm = Callable[[str, Severity, str], None]
+
+ERRORS_TO_SAFE_MODE: Final = 3
+_SHOWN = 40
+_CHECKPOINT = "engine"
+_ROUNDING = 1e-9
+
+
+class Venue(Protocol):
+    """A simulated exchange, which has to be shown the market."""
+
+    def on_candle(self, symbol: str, candle: Candle) -> tuple[Fill, ...]:
+        """Match one closed candle against the open orders and return the fills."""
+        ...
+
+
+class KillFact(Protocol):
+    """What the engine must know of the kill switch before every order."""
+
+    @property
+    def engaged(self) -> bool:
+        """Whether a kill was requested and not re-armed; true before the latch is on disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sizing:
+    """How targets become quantities.
+
+    ``lower_bounds`` and ``caps`` are the capital tiers (quote currency; share of equity per
+    symbol); ``band`` is a share of the cap; stop and take-profit are fractions of the entry.
+    """
+
+    lower_bounds: NDArray[np.float64]
+    caps: NDArray[np.float64]
+    band: float
+    stop_loss: float
+    take_profit: float
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCheckpoint:
+    """What a restart needs beyond the ledger: the last close seen, and candles held per symbol."""
+
+    schema_version: int
+    close_time: Milliseconds
+    held: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    """The engine's part of a snapshot, frozen; newest records first."""
+
+    state: EngineState
+    reason: str
+    portfolio: PortfolioSnapshot
+    prices: tuple[Price, ...]
+    regimes: tuple[tuple[str, RegimeReading], ...]
+    decisions: tuple[Decision, ...]
+    orders: tuple[Order, ...]
+    fills: tuple[Fill, ...]
+    trades: tuple[ClosedTrade, ...]
+    equity_curve: tuple[EquityPoint, ...]
+    market_time: Milliseconds | None
+    received_at: Milliseconds | None
+
+
+class TradingEngine:
+    """Turns candles into decisions and decisions into orders; every dependency is passed in."""
+
+    def __init__(
+        self,
+        *,
+        desks: Sequence[Desk],
+        policy: Policy,
+        normaliser: Normaliser,
+        sizing: Sizing,
+        journal: Journal,
+        portfolio: PortfolioManager,
+        orders: OrderManager,
+        risk: RiskManager,
+        venue: Venue,
+        kill: KillFact,
+        clock: Clock,
+        alarm: Alarm,
+        config_hash: str,
+    ) -> None:
+        self._desks = {desk.symbol: desk for desk in desks}
+        self._policy = policy
+        self._normaliser = normaliser
+        self._sizing = sizing
+        self._journal = journal
+        self._portfolio = portfolio
+        self._orders = orders
+        self._risk = risk
+        self._venue = venue
+        self._kill = kill
+        self._clock = clock
+        self._alarm = alarm
+        self._config_hash = config_hash
+        self._state = EngineState.IDLE
+        self._reason = ""
+        self._errors = 0
+        self._market_time: Milliseconds | None = None
+        self._received_at: Milliseconds | None = None
+        self._decisions: deque[Decision] = deque(journal.history.decisions(_SHOWN), maxlen=_SHOWN)
+        saved = journal.history.load(_CHECKPOINT, EngineCheckpoint)
+        self.resumes_after: Milliseconds | None = None if saved is None else saved.close_time
+        for symbol, count in ({} if saved is None else saved.held).items():
+            if symbol in self._desks:
+                self._desks[symbol].held = count
+
+    @property
+    def state(self) -> EngineState:
+        """What the engine is doing."""
+        return self._state
+
+    def warm(self, history: Sequence[CandleSeries]) -> None:
+        """Let past candles into states and regimes; no decision is taken on them."""
+        self._enter(EngineState.WARMING, "reading past candles")
+        for series in history:
+            desk = self._desks[series.symbol]
+            for index in range(len(series)):
+                candle = series.candle(index)
+                desk.push(candle, candle.open_time + series.timeframe.duration)
+
+    async def reconcile(self) -> bool:
+        """Compare the journal with the exchange; only a clean report lets trading begin.
+
+        With the kill latch on, the engine is HALTED whatever the outcome. Returns whether it was clean.
+        """
+        self._enter(EngineState.RECONCILING, "comparing the journal with the exchange")
+        report = await self._orders.reconcile()
+        if report.clean:
+            self._errors = 0
+            self._resume()
+            return True
+        why = "; ".join(report.details)
+        self._enter(EngineState.RECONCILING, why)
+        self._alarm("reconcile", Severity.CRITICAL, f"journal and exchange disagree: {why}")
+        return False
+
+    async def on_candles(self, closed: ClosedCandles) -> None:
+        """Take in the candles that closed at one instant: fills, marks, then decisions.
+
+        Errors are counted by the reaction they ask for: bad data is skipped, a machine that fails
+        halts, and three in a row of anything else mean SAFE_MODE.
+        """
+        self._market_time = closed.close_time
+        self._received_at = self._clock.now()
+        if self._state in (EngineState.RUNNING, EngineState.HALTED, EngineState.REDUCING):
+            self._resume()
+        try:
+            await self._settle(closed)
+            for symbol, candle in closed.candles:
+                self._desks[symbol].push(candle, closed.close_time)
+            self._value(closed)
+            if self._state in (EngineState.RUNNING, EngineState.REDUCING, EngineState.HALTED):
+                for symbol, _ in closed.candles:
+                    await self._decide(symbol, closed.close_time)
+            self._save(closed.close_time)
+        except SystemFailure as error:
+            self._enter(EngineState.HALTED, str(error))
+            self._alarm("machine", Severity.CRITICAL, f"halted: {error}")
+        except (DataError, ModelError) as error:
+            self._count(error, Severity.WARNING)
+        except AdanError as error:
+            self._count(error, Severity.CRITICAL)
+        else:
+            self._errors = 0
+
+    async def _settle(self, closed: ClosedCandles) -> None:
+        """Show the venue the candles, book what traded, and count the candles each position is held."""
+        traded = [
+            (self._desks[symbol], self._venue.on_candle(symbol, candle))
+            for symbol, candle in closed.candles
+        ]
+        await self._orders.collect()
+        for desk, fills in traded:
+            quantity = self._portfolio.quantity(desk.symbol)
+            signed = sum(
+                fill.quantity if fill.side is Side.BUY else -fill.quantity for fill in fills
+            )
+            opened = abs(quantity - signed) <= quantity * _ROUNDING
+            desk.held = 0 if quantity == 0.0 or opened else desk.held + 1
+
+    def _value(self, closed: ClosedCandles) -> None:
+        """Mark the account at the closes and let the loss limits look at it."""
+        for symbol, candle in closed.candles:
+            self._risk.refer(symbol, candle.close)
+        self._portfolio.mark(
+            {symbol: candle.close for symbol, candle in closed.candles}, closed.close_time
+        )
+        account = self._portfolio.snapshot()
+        before = self._risk.loss_latch
+        self._risk.observe(closed.close_time, account.equity, account.deposits)
+        latched = self._risk.loss_latch
+        if latched and not before:
+            self._alarm("loss limit", Severity.CRITICAL, latched)
+
+    async def _decide(self, symbol: str, close_time: Milliseconds) -> None:
+        began = self._clock.monotonic()
+        desk = self._desks[symbol]
+        if desk.market is None or desk.reading is None:
+            return
+        equity = self._portfolio.equity
+        cap = exposure_cap(equity, self._sizing.lower_bounds, self._sizing.caps)
+        observation = observe(self._normaliser, desk.market, self._portfolio_vector(desk, cap))
+        output = self._policy.decide(observation)
+        quantity = self._portfolio.quantity(symbol)
+        order_quantity = order_for_target(
+            equity,
+            quantity,
+            desk.close,
+            output.target_exposure,
+            cap,
+            self._sizing.band,
+            self._sizing.costs.fee_rate,
+            self._sizing.costs.slippage_rate,
+            desk.rules.lot_step,
+            desk.rules.minimum_quantity,
+            desk.rules.minimum_notional,
+        )
+        decision_id = f"{close_time}-{symbol}"
+        order = self._draft(decision_id, desk, order_quantity)
+        verdict = None if order is None else self._judge(order, desk)
+        sent = order is not None and verdict is not None and verdict.allowed
+        decision = Decision(
+            decision_id=decision_id,
+            time=close_time,
+            action=explained_action(symbol, output, desk.reading, order, verdict, cap),
+            regime=desk.reading.regime,
+            verdict=verdict,
+            order_ids=(order.client_id,) if order is not None and sent else (),
+            observation_hash=observation_hash(observation),
+            model_id=self._policy.model_id,
+            config_hash=self._config_hash,
+            latency=(self._clock.monotonic() - began) * SECOND,
+        )
+        with self._journal.transaction():
+            if self._journal.history.decision(decision_id) is None:
+                self._journal.history.record_decision(decision)
+                self._decisions.appendleft(decision)
+            if order is not None and sent:
+                self._journal.record_intent(order)
+        if order is not None and sent:
+            await self._orders.submit(order)
+
+    def _judge(self, order: Order, desk: Desk) -> RiskVerdict:
+        """Compare the order, at the price it is expected to trade at, with every limit."""
+        price = market_price(
+            1 if order.side is Side.BUY else -1,
+            desk.close,
+            self._sizing.costs.slippage_rate,
+            desk.rules.tick_size,
+        )
+        return self._risk.judge(order, price, self._state)
+
+    def _portfolio_vector(self, desk: Desk, cap: float) -> NDArray[np.float64]:
+        out = np.empty(len(PORTFOLIO_COLUMNS), dtype=np.float64)
+        position = self._portfolio.position(desk.symbol)
+        portfolio_vector(
+            position.quantity if position else 0.0,
+            position.average_price if position else 0.0,
+            (position.stop_price or 0.0) if position else 0.0,
+            (position.take_profit_price or 0.0) if position else 0.0,
+            self._portfolio.equity,
+            self._portfolio.peak,
+            cap,
+            desk.close,
+            float(desk.held),
+            out,
+        )
+        return out
+
+    def _draft(self, decision_id: str, desk: Desk, quantity: float) -> Order | None:
+        if quantity == 0.0:
+            return None
+        entry = quantity > 0.0
+        return self._orders.draft(
+            decision_id=decision_id,
+            symbol=desk.symbol,
+            side=Side.BUY if entry else Side.SELL,
+            purpose=OrderPurpose.ENTRY if entry else OrderPurpose.EXIT,
+            quantity=abs(quantity),
+            stop_loss=self._sizing.stop_loss if entry else 0.0,
+            take_profit=self._sizing.take_profit if entry else 0.0,
+        )
+
+    def _save(self, close_time: Milliseconds) -> None:
+        held = {symbol: desk.held for symbol, desk in self._desks.items() if desk.held}
+        self._journal.history.save(_CHECKPOINT, EngineCheckpoint(1, close_time, held))
+
+    def _resume(self) -> None:
+        """Go to RUNNING, or to HALTED where the kill switch says so."""
+        if self._kill.engaged:
+            self._enter(EngineState.HALTED, "the kill switch is latched")
+        elif any(desk.market is None for desk in self._desks.values()):
+            self._enter(EngineState.RUNNING, "indicators are warming up; no decision yet")
+        else:
+            self._enter(EngineState.RUNNING, "")
+
+    def _count(self, error: AdanError, severity: Severity) -> None:
+        self._errors += 1
+        self._alarm(type(error).__name__, severity, str(error))
+        if self._errors >= ERRORS_TO_SAFE_MODE:
+            self._enter(EngineState.SAFE_MODE, f"{self._errors} errors in a row: {error}")
+            self._alarm(
+                "safe mode",
+                Severity.CRITICAL,
+                f"SAFE_MODE after {self._errors} errors in a row; no new orders: {error}",
+            )
+
+    def _enter(self, state: EngineState, reason: str) -> None:
+        self._state = state
+        self._reason = reason
+
+    def view(self) -> EngineView:
+        """Return everything a screen shows of trading, frozen."""
+        prices = (desk.price() for desk in self._desks.values())
+        return EngineView(
+            state=EngineState.HALTED if self._kill.engaged else self._state,
+            reason=self._reason,
+            portfolio=self._portfolio.snapshot(),
+            prices=tuple(price for price in prices if price is not None),
+            regimes=tuple(
+                (symbol, desk.reading)
+                for symbol, desk in self._desks.items()
+                if desk.reading is not None
+            ),
+            decisions=tuple(self._decisions),
+            orders=self._journal.orders(_SHOWN),
+            fills=self._journal.fills(_SHOWN),
+            trades=self._portfolio.closed_trades(_SHOWN),
+            equity_curve=self._journal.history.equity_curve(),
+            market_time=self._market_time,
+            received_at=self._received_at,
+        )

@@ -1,0 +1,65 @@
+"""Why a decision is what it is, in sentences a person can check."""
+
+from adan_core.domain.decisions import (
+    ActionType,
+    PolicyOutput,
+    RiskVerdict,
+    TradingActionWithConfidence,
+)
+from adan_core.domain.market import Regime, RegimeReading
+from adan_core.domain.orders import Order, Side
+
+
+def explained_action(
+    symbol: str,
+    output: PolicyOutput,
+    reading: RegimeReading,
+    order: Order | None,
+    verdict: RiskVerdict | None,
+    cap: float,
+) -> TradingActionWithConfidence:
+    """Return the action that ``order`` (None: hold) carries out, with the agent's own estimates.
+
+    ``cap`` is the symbol's largest share of equity.
+    """
+    kind = ActionType.HOLD
+    if order is not None:
+        kind = ActionType.BUY if order.side is Side.BUY else ActionType.SELL
+    return TradingActionWithConfidence(
+        action_type=kind,
+        symbol=symbol,
+        target_exposure=output.target_exposure,
+        confidence=output.confidence,
+        reasoning=reasons(output, reading, order, verdict, cap),
+        votes=output.votes,
+        expected_return=output.expected_return,
+        expected_drawdown=None,
+    )
+
+
+def reasons(
+    output: PolicyOutput,
+    reading: RegimeReading,
+    order: Order | None,
+    verdict: RiskVerdict | None,
+    cap: float,
+) -> tuple[str, ...]:
+    """Return one sentence per driver: the agent, the regime, the trade, and each limit that said no."""
+    share = f"{output.target_exposure:.0%} of its cap ({cap:.1%} of equity)"
+    reasons = [
+        f"the agent wants {share}"
+        if output.target_exposure > 0.0
+        else "the agent wants to be flat",
+        f"{reading.regime} ({reading.probabilities[tuple(Regime).index(reading.regime)]:.0%}): "
+        + ", ".join(f"{name} {value:.2f}" for name, value in reading.drivers),
+    ]
+    if order is None:
+        reasons.append("the position is where it should be: nothing to trade")
+    else:
+        reasons.append(f"{order.side} {order.quantity:g}")
+    if verdict is not None:
+        reasons += [
+            f"denied by {check.code}: {check.found} against {check.limit}"
+            for check in verdict.denied_by
+        ]
+    return tuple(reasons)
