@@ -91,6 +91,7 @@ class TradingVecEnv(VecEnv):
     EPISODES = 100
 
     def __init__(self, kernel: EnvironmentKernel, exposures: Sequence[float]) -> None:
+        self.render_mode = None
         super().__init__(kernel.copies, *_spaces(kernel, exposures))
         self.kernel = kernel
         self._exposures = np.array(exposures, dtype=np.float64)

@@ -179,7 +179,7 @@ def _draw(random: Randoms, copy: int, bound: int) -> int:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed = mixed ^ (mixed >> np.uint64(31))
-    return int((mixed >> np.uint64(11)) % np.uint64(bound))
+    return int(np.int64((mixed >> np.uint64(11)) % np.uint64(bound)))
 
 
 @compiled
@@ -221,6 +221,36 @@ def _begin(
         _observe(
             accounts[copy],
             economics[span, 0],
+            close[bar],
+            market[bar],
+            bar,
+            portfolio,
+            observations[copy],
+        )
+
+
+@compiled
+def _begin_in_order(
+    spans: Integers,
+    economics: Floats,
+    close: Floats,
+    market: Singles,
+    capital: float,
+    accounts: Floats,
+    place: Integers,
+    observations: Singles,
+) -> None:
+    """Put copy ``i`` at the first row of segment ``i``, for the whole of it."""
+    portfolio = np.empty(PORTFOLIO_SIZE)
+    for copy in range(accounts.shape[0]):
+        bar = spans[copy, 0]
+        place[copy, 0] = bar
+        place[copy, 1] = copy
+        place[copy, 2] = spans[copy, 1] - 1
+        open_account(accounts[copy], capital)
+        _observe(
+            accounts[copy],
+            economics[copy, 0],
             close[bar],
             market[bar],
             bar,
@@ -349,6 +379,21 @@ class EnvironmentKernel:
             self.accounts,
             self.place,
             self._random,
+            self.observations,
+        )
+
+    def begin_in_order(self) -> None:
+        """Start copy ``i`` at the first row of segment ``i``: a fixed tour, as validation needs."""
+        if self.copies > len(self._spans):
+            raise DataError(f"{self.copies} copies", f"one per segment, {len(self._spans)}")
+        _begin_in_order(
+            self._spans,
+            self._economics,
+            self._close,
+            self._market,
+            self.capital,
+            self.accounts,
+            self.place,
             self.observations,
         )
 

@@ -213,7 +213,7 @@ def measure(
     ``trade_pnl`` shape (k,), money PnL of the closed trades net of fees; ``exposure`` shape (m,),
     fractions of equity; ``traded`` and ``fees`` in quote currency; ``bar_duration`` in milliseconds.
     """
-    duration = (equity.shape[0] - 1) * bar_duration
+    duration: Milliseconds = (len(equity) - 1) * bar_duration
     years = duration / YEAR
     per_year = YEAR / bar_duration
     unavailable: dict[str, str] = {}
@@ -247,7 +247,7 @@ def measure(
     def per_day() -> float:
         if duration < DAY:
             raise UncomputableError("less than a day of trading")
-        return float(trade_pnl.shape[0]) / (duration / DAY)
+        return len(trade_pnl) / (duration / DAY)
 
     add("total_return", lambda: total_return(equity))
     add("log_return", lambda: float(np.sum(np.log1p(bar_returns(equity)))))
@@ -266,9 +266,9 @@ def measure(
     add("trades_per_day", per_day)
     add("composite_score", lambda: composite_score(figures))
     return PerformanceMetrics(
-        bars=equity.shape[0] - 1,
+        bars=len(equity) - 1,
         fees=fees,
-        trades=int(trade_pnl.shape[0]),
+        trades=len(trade_pnl),
         unavailable=unavailable,
         **figures,
     )

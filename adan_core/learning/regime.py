@@ -118,7 +118,7 @@ def _running_mean(state: Floats, slot: int, count: float, period: float, value: 
 
 
 @compiled
-def _features(
+def _features(  # noqa: PLR0915 - one statement per recurrence, in the order of the state
     state: Floats, high: float, low: float, close: float, out: Floats, drivers: Floats
 ) -> bool:
     """Advance the state by one closed candle; whether ``out`` and ``drivers`` are valid yet."""

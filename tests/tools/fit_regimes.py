@@ -63,10 +63,10 @@ def main() -> None:
         optimiser.zero_grad()
         value = torch.nn.functional.cross_entropy(scaled @ weights.T + bias, targets, importance)
         value = value + PENALTY * weights.square().sum()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimiser.step(loss)
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
     fitted, offset = weights.detach().numpy(), bias.detach().numpy()
     check, truth = examples(CHECK_SEEDS)
     answer = np.argmax((check - mean) / deviation @ fitted.T + offset, axis=1)

@@ -1,0 +1,154 @@
+"""Candles made ready for learning: state, split in time, normaliser of the training part, costs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from adan_core.config.settings import Settings
+from adan_core.data.features import FeatureSet
+from adan_core.data.normaliser import Normaliser
+from adan_core.data.series import CandleSeries
+from adan_core.data.split import Split, split_by_fractions
+from adan_core.data.state import StateFrame, build_frame
+from adan_core.data.synthetic import SimulatedMarket
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import ConfigurationError, DataError
+from adan_core.domain.market import Costs, MarketRules
+from adan_core.learning.environment_kernel import Economics, Segment
+
+SIMULATED_CANDLES = 60_000
+"""Candles per symbol of the built-in market that one training run reads."""
+# Training paths never are the paths traded: the same seed would show the agent its own future.
+_TRAINING_SEED_OFFSET = 1_000_003
+
+
+def market_rules(settings: Settings, symbol: str) -> MarketRules:
+    """Return the simulated venue's rules for ``symbol``, its own where they differ."""
+    rules = settings.rules
+    own = rules.symbols.get(symbol)
+    base, _, quote = symbol.partition("/")
+
+    def pick(default: float, override: float | None) -> float:
+        return default if override is None else override
+
+    return MarketRules(
+        symbol=symbol,
+        base=base,
+        quote=quote,
+        lot_step=pick(rules.lot_step, own.lot_step if own else None),
+        tick_size=pick(rules.tick_size, own.tick_size if own else None),
+        minimum_quantity=pick(rules.minimum_quantity, own.minimum_quantity if own else None),
+        minimum_notional=pick(rules.minimum_notional, own.minimum_notional if own else None),
+    )
+
+
+def economics(settings: Settings, symbol: str) -> Economics:
+    """Return what trading ``symbol`` costs and allows while learning and judging."""
+    return Economics(
+        cap=settings.learning.exposure_cap,
+        band=settings.risk.rebalance_band,
+        costs=Costs(settings.costs.fee_rate, settings.costs.slippage_rate),
+        rules=market_rules(settings, symbol),
+        stop_loss=settings.risk.stop_loss,
+        take_profit=settings.risk.take_profit,
+    )
+
+
+def ladder_of(settings: Settings, timeframe: Timeframe) -> tuple[Timeframe, ...]:
+    """Return the ladder configured for candles of ``timeframe``; ConfigurationError if none is."""
+    ladder = settings.ladders.get(timeframe)
+    if ladder is None:
+        raise ConfigurationError(
+            f"candles of {timeframe}, which have no ladder",
+            "a ladder for " + ", ".join(str(known) for known in settings.ladders),
+            f"add {timeframe} to ladders in the settings",
+        )
+    return ladder
+
+
+def simulated_training_series(settings: Settings, seed: int) -> tuple[CandleSeries, ...]:
+    """Return the built-in market's training paths, one per configured symbol.
+
+    They are paths of the market that the core trades, but never the path it trades.
+    """
+    market = settings.market
+    path = market.seed + _TRAINING_SEED_OFFSET * (1 + seed)
+    return tuple(
+        SimulatedMarket(
+            symbol, market.timeframe, path, market_rules(settings, symbol).tick_size
+        ).candles(0, SIMULATED_CANDLES)
+        for symbol in market.symbols
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One series with its state and its split; nothing of it is normalised yet."""
+
+    series: CandleSeries
+    frame: StateFrame
+    split: Split
+
+
+def prepare(
+    series: CandleSeries, ladder: tuple[Timeframe, ...], spec: FeatureSet, settings: Settings
+) -> Prepared:
+    """Build the state of ``series`` and split it in time; DataError if a part has no usable rows."""
+    frame = build_frame(series, ladder, spec)
+    split = split_by_fractions(
+        series, settings.learning.train_fraction, settings.learning.validation_fraction
+    )
+    if split.training.stop - frame.ready < 2:
+        raise DataError(
+            f"{len(series)} candles of {series.symbol}, of which {split.training.stop} train",
+            f"more than the {frame.ready} that the indicators need to warm up",
+            "import a longer series",
+        )
+    return Prepared(series, frame, split)
+
+
+def fit_normaliser(parts: tuple[Prepared, ...]) -> Normaliser:
+    """Fit one normaliser on the training parts of all series, and on nothing else."""
+    frames = [part.frame for part in parts]
+    rows = [slice(part.frame.ready, part.split.training.stop) for part in parts]
+    pooled = StateFrame(
+        market=np.concatenate([f.market[r] for f, r in zip(frames, rows, strict=True)]),
+        ready=0,
+        close_time=np.concatenate([f.close_time[r] for f, r in zip(frames, rows, strict=True)]),
+        columns=frames[0].columns,
+        schema_hash=frames[0].schema_hash,
+    )
+    hashes = "+".join(training_hash(part) for part in parts)
+    return Normaliser.fit(pooled, 0, len(pooled.market), hashes)
+
+
+def training_hash(part: Prepared) -> str:
+    """Return the content hash of the training candles of ``part``."""
+    return part.series.slice(part.split.training.start, part.split.training.stop).content_hash
+
+
+def segment(
+    series: CandleSeries,
+    frame: StateFrame,
+    normaliser: Normaliser,
+    costs: Economics,
+    start: int,
+    stop: int,
+) -> Segment:
+    """Return rows ``start`` to ``stop`` (exclusive) of a series, from the first usable row on.
+
+    DataError if the normaliser was made for another state.
+    """
+    if normaliser.schema_hash != frame.schema_hash:
+        raise DataError(
+            f"a normaliser for state {normaliser.schema_hash}", f"one for {frame.schema_hash}"
+        )
+    rows = slice(max(start, frame.ready), stop)
+    return Segment(
+        series.open[rows],
+        series.high[rows],
+        series.low[rows],
+        series.close[rows],
+        normaliser.apply(frame.market[rows]),
+        costs,
+    )

@@ -1,0 +1,132 @@
+"""A training run on disk: what it was asked, on which candles, how it went, and its checkpoints."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adan_core.domain.errors import ModelError, UsageError
+from adan_core.domain.time import Milliseconds
+from adan_core.domain.training import TrainingProgress
+from adan_core.resilience.files import private_folder, write_atomically
+
+RUN_SCHEMA_VERSION = 1
+PROGRESS_SCHEMA_VERSION = 1
+
+_RECORD = "run.json"
+_PROGRESS = "progress.jsonl"
+_CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Candles from ``start_time`` to ``stop_time`` (exclusive), milliseconds."""
+
+    start_time: Milliseconds
+    stop_time: Milliseconds
+    candles: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataRecord:
+    """The candles of one symbol that a run read, and how they were split.
+
+    ``series_hash`` names the whole series, ``training_hash`` its training part.
+    """
+
+    symbol: str
+    timeframe: str
+    synthetic: bool
+    series_hash: str
+    training_hash: str
+    training: Span
+    validation: Span
+    test: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Everything a run is determined by; ``settings`` are resolved, ``features`` the file's text."""
+
+    schema_version: int
+    run_id: str
+    created_at: Milliseconds
+    dataset: str | None
+    steps: int
+    seed: int
+    ladder: tuple[str, ...]
+    features: str
+    feature_schema_hash: str
+    settings: dict[str, Any]
+    data: tuple[DataRecord, ...]
+    library_versions: dict[str, str]
+
+
+class RunFolder:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where its checkpoints lie."""
+        return self.path / _CHECKPOINTS
+
+    @classmethod
+    def create(cls, runs: Path, record: RunRecord) -> "RunFolder":
+        """Make the folder of a new run and write its record; UsageError if the id is taken."""
+        folder = cls(runs / record.run_id)
+        if folder.path.exists():
+            raise UsageError(
+                f"a run called {record.run_id}", "a name of its own", "start again in a second"
+            )
+        private_folder(folder.checkpoints)
+        write_atomically(folder.path / _RECORD, msgspec.json.format(msgspec.json.encode(record)))
+        return folder
+
+    @classmethod
+    def open(cls, runs: Path, name: str) -> "RunFolder":
+        """Return the run called ``name``, or the newest one for ``latest``; UsageError if none is."""
+        known = sorted(run_folders(runs), key=lambda folder: folder.record().created_at)
+        if name == "latest" and known:
+            return known[-1]
+        for folder in known:
+            if folder.path.name == name:
+                return folder
+        raise UsageError(
+            f"no training run called {name}",
+            ", ".join(folder.path.name for folder in known[-5:]) or "a run; there is none yet",
+            "leave --resume out to start one",
+        )
+
+    def record(self) -> RunRecord:
+        """Read the run's record; ModelError if it is damaged or newer than this program."""
+        path = self.path / _RECORD
+        try:
+            record = msgspec.json.decode(path.read_bytes(), type=RunRecord)
+        except (OSError, msgspec.DecodeError) as error:
+            raise ModelError(f"{path}: {error}", "the record of a training run") from error
+        if record.schema_version != RUN_SCHEMA_VERSION:
+            raise ModelError(
+                f"{path} of schema version {record.schema_version}",
+                str(RUN_SCHEMA_VERSION),
+                "use the ADAN that wrote it",
+            )
+        return record
+
+    def log(self, progress: TrainingProgress) -> None:
+        """Append one progress record."""
+        line = msgspec.json.encode({"schema_version": PROGRESS_SCHEMA_VERSION, **asdict(progress)})
+        with (self.path / _PROGRESS).open("ab") as file:
+            file.write(line + b"\n")
+
+
+def run_folders(runs: Path) -> Iterator[RunFolder]:
+    """Yield every run in ``runs``."""
+    if runs.is_dir():
+        for path in runs.iterdir():
+            if (path / _RECORD).is_file():
+                yield RunFolder(path)
