@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices
 
 from adan_core.domain.errors import ConfigurationError
-from adan_core.learning.environment_kernel import EnvironmentKernel, Segment
+from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.reward import REWARD_TERMS
+from adan_core.learning.segments import Segment
 
 # Normalised columns are clipped to +/-10; the portfolio's lie within that by construction, save
 # the unrealised return of a position without take-profit, which the clip below bounds too.

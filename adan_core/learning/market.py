@@ -14,7 +14,7 @@ from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
 from adan_core.domain.market import Costs, MarketRules
-from adan_core.learning.environment_kernel import Economics, Segment
+from adan_core.learning.segments import Economics, Segment
 
 SIMULATED_CANDLES = 60_000
 """Candles per symbol of the built-in market that one training run reads."""

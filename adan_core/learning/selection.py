@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.domain.errors import DataError
-from adan_core.learning.environment_kernel import EnvironmentKernel, Segment
+from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.inference import Network
+from adan_core.learning.segments import Segment
 
 Floats = NDArray[np.float64]
 

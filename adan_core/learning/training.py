@@ -23,9 +23,10 @@ from adan_core.learning.agent import (
 )
 from adan_core.learning.checkpoint import Checkpoint, newest_valid, save_checkpoint
 from adan_core.learning.environment import TradingVecEnv
-from adan_core.learning.environment_kernel import EnvironmentKernel, Segment
+from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.inference import Network
 from adan_core.learning.runs import RunFolder
+from adan_core.learning.segments import Segment
 from adan_core.learning.selection import Validator
 from adan_core.resilience.deadline import Deadline
 
