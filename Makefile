@@ -1,24 +1,59 @@
-# Two commands matter: `make run` opens ADAN, `make test` runs the whole suite.
-PYTHON ?= python3.11
+# Two commands matter: `make run` opens ADAN, `make test` runs the whole suite. Both install what
+# they need into .venv first, once: again only when pyproject.toml or constraints.txt has changed.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test quick check install bench clean
 .DEFAULT_GOAL := run
+.PHONY: run test quick check install bench
 
 run: install
-	@$(BIN)/adan-tui
+	@exec $(BIN)/adan-tui
 
 test: install
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered
 
 quick: install
-	@$(BIN)/pytest -m "not slow" tests/unit
+	@$(BIN)/pytest -n auto -m "not slow" tests/unit
+
+check: install
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/vulture
+	@$(BIN)/deptry .
+	@$(MAKE) --no-print-directory test
+
+bench: install
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+# conda's list of the same versions; a test compares the two.
+environment.yml: constraints.txt pyproject.toml | install
+	@$(BIN)/python -m tests.house.environment_file > $@
 
 install: $(STAMP)
 
+# PYTHON=... chooses the interpreter; otherwise 3.11, which the pinned versions were tried with, else a newer one.
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@touch $(STAMP)
+	@set -e; \
+	new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \
+	if ! $(BIN)/python -c "$$new_enough" 2>/dev/null; then \
+		for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3; do \
+			if $$python -c "$$new_enough" 2>/dev/null; then chosen=$$python; break; fi; \
+		done; \
+		if [ -z "$$chosen" ]; then \
+			echo "ADAN needs Python 3.11 or newer and found none: install it, or say PYTHON=/path/to/python" >&2; \
+			exit 1; \
+		fi; \
+		if ! $$chosen -c 'import ensurepip, venv' 2>/dev/null; then \
+			echo "$$chosen cannot make virtual environments: install its venv package (Debian: python3-venv)" >&2; \
+			exit 1; \
+		fi; \
+		echo "Making $(VENV) with $$($$chosen --version)"; \
+		$$chosen -m venv --clear $(VENV); \
+	fi; \
+	echo "Installing ADAN and its tools into $(VENV), versions as in constraints.txt"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[dev]'; \
+	touch $@
