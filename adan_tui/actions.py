@@ -82,14 +82,6 @@ ACTIONS = (
         "Acknowledge every alert that is shown",
     ),
     Action(
-        "screen.theme",
-        "f3",
-        "next_theme",
-        "Next theme",
-        "Show the screen in the next theme",
-        "theme",
-    ),
-    Action(
         "screen.zoom",
         "z,enter",
         "zoom",
@@ -128,6 +120,14 @@ ACTIONS = (
         "Quit",
         "Leave; asks first if a training runs",
         "quit",
+    ),
+    Action(
+        "screen.theme",
+        "f3",
+        "next_theme",
+        "Next theme",
+        "Show the screen in the next theme",
+        "theme",
     ),
 )
 

@@ -90,6 +90,14 @@ def age(duration: Milliseconds | None) -> str:
     return f"{span // DAY} d {span % DAY // HOUR:02d} h"
 
 
+def span(duration: Milliseconds | None) -> str:
+    """Return a duration to the minute, as candles need it: ``45 m``, ``3 h 10 m``, ``2 d 04 h``."""
+    if duration is None:
+        return MISSING
+    whole = max(duration, 0)
+    return f"{whole // MINUTE} m" if whole < HOUR else age(whole)
+
+
 def seconds(duration: float | None) -> str:
     """Return seconds as :func:`age` does."""
     if duration is None or _absent(duration):

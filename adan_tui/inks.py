@@ -1,5 +1,6 @@
 """Themes: colours checked, registered with Textual, and turned into the inks panes draw with."""
 
+import re
 from collections.abc import Mapping
 
 from rich.style import Style
@@ -10,6 +11,9 @@ from adan_core.domain.errors import ConfigurationError
 from adan_core.runtime.client import ScreenTheme
 from adan_tui.lines import Ink
 from adan_tui.text import clean
+
+# It becomes the name of a style class, which may hold nothing else.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 ROLES = (
     "primary",
@@ -43,6 +47,12 @@ FIRST = Theme(
 
 def textual_theme(theme: ScreenTheme) -> Theme:
     """Return ``theme`` as Textual takes it; ConfigurationError if a colour is missing or is none."""
+    if not _NAME.fullmatch(theme.name):
+        raise ConfigurationError(
+            f"theme name {clean(theme.name, 40)!r}",
+            "letters, digits, - and _, beginning with a letter",
+            "rename the theme's file",
+        )
     colours: dict[str, str] = {}
     for role in ROLES:
         written = theme.colours.get(role)

@@ -9,6 +9,19 @@ from adan_core.domain.time import Milliseconds
 from adan_core.domain.training import TrainingState
 from adan_core.runtime.client import ScreenSettings
 
+# In force until the session brings the operator's own, within the first second.
+AT_START = ScreenSettings(
+    theme="",
+    refresh_hertz=4.0,
+    plot_hertz=1.0,
+    utc=True,
+    heartbeat_stale=3_000,
+    other_stale=90_000,
+    training_steps=1_000_000,
+    training_seed=7,
+    training_timeout=None,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Trouble:

@@ -118,6 +118,6 @@ class Session(Protocol):
         """Every theme that loaded, the shipped ones first."""
         ...
 
-    def subscribe(self, callback: Callable[[ScreenUpdate], None]) -> None:
+    def subscribe(self, callback: Callable[[ScreenUpdate], object]) -> None:
         """Have ``callback`` called, from a thread of the runtime, after every reload."""
         ...

@@ -7,9 +7,9 @@ from adan_tui.text import clean, wrap
 from adan_tui.view import View
 
 _MARKS = {
-    Severity.CRITICAL: ("!! critical", Ink.BAD),
-    Severity.WARNING: ("!  warning ", Ink.WARN),
-    Severity.INFO: ("i  info    ", Ink.ACCENT),
+    Severity.CRITICAL: ("!! CRIT", Ink.BAD),
+    Severity.WARNING: ("!  warn", Ink.WARN),
+    Severity.INFO: ("i  info", Ink.ACCENT),
 }
 _ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -30,7 +30,7 @@ def _rows(alert: Alert, view: View, width: int) -> list[Line]:
     mark, ink = _MARKS[alert.severity]
     time = figures.clock(alert.time, utc=view.utc)
     if alert.acknowledged:
-        mark, ink = f"✓{mark[1:]}", Ink.FAINT
+        mark, ink = f"✓  {mark[3:]}", Ink.FAINT
     again = f" (x{alert.repeats + 1})" if alert.repeats else ""
     text = f"{clean(alert.code)}: {clean(alert.message)}{again}"
     lead = len(mark) + len(time) + 2

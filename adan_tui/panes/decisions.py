@@ -12,6 +12,7 @@ _BADGES = {
     ActionType.HOLD: ("■ HOLD", Ink.MUTED),
 }
 _BAR = 8
+_HEADING = "time        symbol    signal confidence       target  limits    latency"
 
 
 def watch(view: View) -> object:
@@ -27,13 +28,10 @@ def vote(member: Vote) -> str:
 
 
 def verdict(decision: Decision) -> Span:
-    """Return what the risk limits said."""
+    """Return what the risk limits said; the lines below name the limit that denied."""
     if decision.verdict is None:
-        return ("no order asked", Ink.MUTED)
-    if decision.verdict.allowed:
-        return ("allowed", Ink.GOOD)
-    denied = ", ".join(clean(check.code) for check in decision.verdict.denied_by)
-    return (f"DENIED by {denied}", Ink.WARN)
+        return ("no order", Ink.MUTED)
+    return ("allowed", Ink.GOOD) if decision.verdict.allowed else ("DENIED", Ink.WARN)
 
 
 def _details(decision: Decision, width: int) -> list[Line]:
@@ -64,19 +62,17 @@ def _rows(decision: Decision, view: View, width: int) -> list[Line]:
     filled, rest = figures.bar(action.confidence, _BAR)
     expected = figures.percent(action.expected_return, signed=True)
     worst = figures.percent(action.expected_drawdown)
+    word, word_ink = verdict(decision)
     first: list[Span] = [
         (figures.stamp(decision.time, utc=view.utc), Ink.MUTED),
-        (" ", Ink.TEXT),
-        (fit(clean(action.symbol), 9), Ink.STRONG),
-        (" ", Ink.TEXT),
+        (f" {fit(clean(action.symbol), 9)} ", Ink.STRONG),
         (badge, ink),
-        (f" {figures.percent(action.confidence, decimals=0):>5} ", Ink.TEXT),
+        (f" {figures.percent(action.confidence, decimals=0):>6} ", Ink.TEXT),
         (filled, Ink.ACCENT),
         (rest, Ink.FAINT),
-        (f" to {figures.percent(action.target_exposure, decimals=0):>5}", Ink.TEXT),
-        ("  ", Ink.TEXT),
-        verdict(decision),
-        (f"  {figures.latency(decision.latency)}", Ink.MUTED),
+        (f" {figures.percent(action.target_exposure, decimals=0):>7}  ", Ink.TEXT),
+        (fit(word, 8), word_ink),
+        (f" {figures.latency(decision.latency):>8}", Ink.MUTED),
     ]
     if width >= 110:
         first.append((f"  expects {expected}, drawdown {worst}", Ink.MUTED))
@@ -94,7 +90,5 @@ def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
         return Picture("Decisions", rows=(none,))
     newest = sorted(snapshot.decisions, key=lambda decision: decision.time, reverse=True)
     rows = [line for decision in newest for line in _rows(decision, view, width)]
-    model = clean(newest[0].model_id, 24)
-    return Picture(
-        "Decisions", f"{model}, market time {figures.zone(utc=view.utc)}", rows=tuple(rows)
-    )
+    note = f"{clean(newest[0].model_id, 24)}, market time {figures.zone(utc=view.utc)}"
+    return Picture("Decisions", note, fixed=(((_HEADING, Ink.MUTED),),), rows=tuple(rows))

@@ -10,7 +10,7 @@ from adan_tui.view import View
 _COLUMNS = (
     Column("time", 11),
     Column("symbol", 9),
-    Column("what", 15),
+    Column("what", 13),
     Column("quantity", 10, right=True),
     Column("price", 10, right=True),
     Column("fee or PnL", 11, right=True),

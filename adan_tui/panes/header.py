@@ -63,14 +63,15 @@ def _pair(label: str, value: str, ink: Ink = Ink.STRONG) -> Line:
 
 
 def _joined(parts: list[Line], width: int) -> Line:
-    """Return the parts side by side, closer together where they would not fit."""
-    inner = sum(length(part) for part in parts)
-    gap = 4 if inner + 4 * len(parts) <= width else 3 if inner + 3 * len(parts) <= width else 2
+    """Return the parts side by side; closer together, or the last left out, where they do not fit."""
+    kept = list(parts)
+    while len(kept) > 1 and sum(map(length, kept)) + 2 * len(kept) > width:
+        kept.pop()
+    inner = sum(map(length, kept))
+    gap = next((gap for gap in (4, 3, 2) if inner + gap * len(kept) <= width), 2)
     spans: list[Span] = [(" ", Ink.TEXT)]
-    for index, part in enumerate(parts):
-        if index:
-            spans.append((" " * gap, Ink.TEXT))
-        spans += part
+    for index, part in enumerate(kept):
+        spans += [(" " * gap, Ink.TEXT), *part] if index else part
     return fitted(tuple(spans), width)
 
 
@@ -128,12 +129,13 @@ def banner(view: View) -> tuple[str, Ink] | None:
         return clean(view.notice), Ink.BADGE_BAD
     if view.trouble is not None:
         return f"{clean(view.trouble.found)}. To do: {clean(view.trouble.remedy)}", Ink.BADGE_BAD
-    snapshot = view.snapshot
     if view.link:
         since = "" if view.lost_at is None else f" for {figures.age(view.now - view.lost_at)}"
         return f"NO ANSWER from the core{since}: {clean(view.link)}. Asking again", Ink.BADGE_BAD
-    if snapshot is None:
-        return None
+    return None if view.snapshot is None else _said_by_core(view.snapshot)
+
+
+def _said_by_core(snapshot: CoreSnapshot) -> tuple[str, Ink] | None:
     if snapshot.configuration.error:
         kept = "the last good settings stay in force"
         return f"{clean(snapshot.configuration.error)}; {kept}", Ink.BADGE_WARN

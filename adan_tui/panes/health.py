@@ -32,13 +32,9 @@ def _gpu(gpu: GpuHealth, width: int) -> Line:
 
 
 def _lines(health: HealthSnapshot, width: int) -> list[Line]:
-    lag = f"loop lag {figures.latency(health.loop_lag)}"
-    memory = (
-        f"{figures.size(health.memory_used)} of {figures.size(health.memory_total)}, "
-        f"ADAN {figures.size(health.process_memory)}"
-    )
+    memory = f"{figures.size(health.memory_used)} of {figures.size(health.memory_total)}"
     lines = [
-        _gauge("CPU", health.cpu_percent, lag, width),
+        _gauge("CPU", health.cpu_percent, "", width),
         _gauge("memory", health.memory_percent, memory, width),
         _gauge("disk", health.disk_percent, f"{figures.size(health.disk_free)} free", width),
     ]
@@ -54,5 +50,6 @@ def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
     if health is None:
         none: Line = (("N/A: no reading yet, the first takes a second.", Ink.MUTED),)
         return Picture("Health", figures.MISSING, rows=(none,))
-    note = f"read {figures.clock(health.taken_at, utc=view.utc)} {figures.zone(utc=view.utc)}"
+    lag = f"loop lag {figures.latency(health.loop_lag)}"
+    note = f"ADAN {figures.size(health.process_memory)}, {lag}"
     return Picture("Health", note, rows=tuple(_lines(health, width)))

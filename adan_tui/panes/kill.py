@@ -36,8 +36,8 @@ def told(view: View) -> str:
         case KillPhase.ARMED:
             return ""
         case KillPhase.REQUESTED:
-            waited = "" if report.requested_at is None else view.now - report.requested_at
-            since = f" {figures.age(waited)} ago" if waited != "" else ""
+            asked = report.requested_at
+            since = "" if asked is None else f" {figures.age(view.now - asked)} ago"
             return f"{kind} REQUESTED{since}: waiting for the core to latch it"
         case KillPhase.LATCHED:
             return f"{kind} LATCHED on disk{reached}: cancelling begins"

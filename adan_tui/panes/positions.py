@@ -40,7 +40,7 @@ def _protection(position: Position, price: float | None) -> Span:
 def _age(position: Position, market_time: Milliseconds | None) -> str:
     if market_time is None:
         return figures.MISSING
-    return figures.age(market_time - position.opened_at)
+    return figures.span(market_time - position.opened_at)
 
 
 def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001

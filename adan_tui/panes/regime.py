@@ -2,17 +2,19 @@
 
 from adan_core.domain.market import Regime, RegimeReading
 from adan_tui import figures
-from adan_tui.lines import Ink, Line, Picture, Span
+from adan_tui.lines import Ink, Line, Picture, Span, length
 from adan_tui.text import clean, fit
 from adan_tui.view import View
 
-_SHORT = {
-    Regime.TREND_UP: "up",
-    Regime.TREND_DOWN: "down",
-    Regime.RANGE: "range",
-    Regime.HIGH_VOLATILITY: "vol",
-    Regime.CRISIS: "crisis",
+# A glyph for each regime, so that a bar can be read without colour.
+_GLYPHS = {
+    Regime.TREND_UP: "▲",
+    Regime.TREND_DOWN: "▼",
+    Regime.RANGE: "─",
+    Regime.HIGH_VOLATILITY: "≈",
+    Regime.CRISIS: "!",
 }
+_LEGEND = "▲up ▼down ─range ≈volatile !crisis"
 _INKS = {
     Regime.TREND_UP: Ink.GOOD,
     Regime.TREND_DOWN: Ink.BAD,
@@ -27,22 +29,36 @@ def watch(view: View) -> object:
     return view.snapshot and (view.snapshot.regimes, view.snapshot.market.market_time)
 
 
+def shares(probabilities: tuple[float, ...], cells: int) -> list[int]:
+    """Return how many of ``cells`` each probability gets; largest remainders first, all given out."""
+    total = sum(probabilities) or 1.0
+    exact = [probability / total * cells for probability in probabilities]
+    given = [int(part) for part in exact]
+    order = sorted(range(len(exact)), key=lambda index: given[index] - exact[index])
+    for index in order[: cells - sum(given)]:
+        given[index] += 1
+    return given
+
+
 def _probabilities(reading: RegimeReading, width: int) -> Line:
-    spans: list[Span] = [(" ", Ink.TEXT)]
-    room = max(2, min(8, (width - 1 - sum(len(name) + 2 for name in _SHORT.values())) // 5))
+    numbers: list[Span] = []
     for regime, probability in zip(Regime, reading.probabilities, strict=False):
-        filled, rest = figures.bar(probability, room)
         ink = _INKS[regime] if regime is reading.regime else Ink.MUTED
-        spans += [(_SHORT[regime], Ink.MUTED), (" ", Ink.TEXT), (filled, ink), (rest, Ink.FAINT)]
-        spans.append((" ", Ink.TEXT))
-    return tuple(spans)
+        numbers.append((f" {_GLYPHS[regime]}{probability * 100:.0f}", ink))
+    numbers.append((" %", Ink.MUTED))
+    cells = max(8, min(40, width - length(tuple(numbers)) - 3))
+    spans: list[Span] = [(" ", Ink.TEXT)]
+    for regime, part in zip(Regime, shares(reading.probabilities, cells), strict=False):
+        ink = _INKS[regime] if regime is reading.regime else Ink.MUTED
+        spans.append((_GLYPHS[regime] * part, ink))
+    return (*spans, (" ", Ink.TEXT), *numbers)
 
 
 def _rows(
     symbol: str, reading: RegimeReading, view: View, width: int, *, roomy: bool
 ) -> list[Line]:
     market_time = view.snapshot.market.market_time if view.snapshot is not None else None
-    held = figures.MISSING if market_time is None else figures.age(market_time - reading.since)
+    held = figures.MISSING if market_time is None else figures.span(market_time - reading.since)
     index = list(Regime).index(reading.regime)
     chance = reading.probabilities[index] if index < len(reading.probabilities) else None
     drivers = "  ".join(f"{clean(name)} {figures.number(value)}" for name, value in reading.drivers)
@@ -53,7 +69,7 @@ def _rows(
         (f"{figures.percent(chance, decimals=0):>6}", Ink.STRONG),
         (f"  for {held}", Ink.MUTED),
     )
-    last: Line = ((f"  {drivers or 'no drivers given'}", Ink.MUTED),)
+    last: Line = ((f" {drivers or 'no drivers given'}", Ink.MUTED),)
     lines = [first, _probabilities(reading, width), last]
     return [*lines, ((" ", Ink.TEXT),)] if roomy else lines
 
@@ -70,4 +86,4 @@ def draw(view: View, width: int, height: int) -> Picture:
         for symbol, reading in snapshot.regimes
         for line in _rows(symbol, reading, view, width, roomy=roomy)
     ]
-    return Picture("Regime", f"{snapshot.market.timeframe} candles", rows=tuple(rows))
+    return Picture("Regime", _LEGEND, rows=tuple(rows))

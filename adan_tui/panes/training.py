@@ -41,7 +41,7 @@ def _figures(job: TrainingProgress) -> list[Line]:
         tuple(
             span
             for label, value in pair
-            for span in ((f"{label} ", Ink.MUTED), (f"{value:<12}", Ink.TEXT))
+            for span in ((f"{label:<12}", Ink.MUTED), (f"{value:<10}", Ink.TEXT))
         )
         for pair in pairs
     ]

@@ -1,0 +1,129 @@
+"""The command ``adan-tui``: options, the terminal's fitness, the screen, and a clean end."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_EPILOG = """\
+examples:
+  adan-tui                            a paper account on a simulated market, nothing else needed
+  adan-tui --attach                   watch and control a core that already runs
+  adan-tui --mode replay --dataset BTC-USDT-1h
+                                      play a stored data set through the agent
+
+On the screen F1 shows every key; F12 or Ctrl+T is the kill switch.
+Without a terminal, use adan-core.
+"""
+
+_REMOTE_FRAMES = "15"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="adan-tui",
+        description="ADAN's screen: see the market, the agent and the account, and stop it all.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--home", type=Path, metavar="PATH", help="keep every file of ADAN here")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override a setting, e.g. market.seed=3; may be repeated",
+    )
+    parser.add_argument(
+        "--attach", action="store_true", help="show a core that already runs instead of an own one"
+    )
+    parser.add_argument("--theme", metavar="NAME", help="the theme to show the screen in")
+    parser.add_argument(
+        "--mode", choices=("paper", "replay"), default="paper", help="default: %(default)s"
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="what to replay; see adan-core data list")
+    parser.add_argument("--version", action="store_true", help="say the version and leave")
+    return parser
+
+
+def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    for override in arguments.overrides:
+        if "=" not in override:
+            parser.error(f"--set {override}: write it as KEY=VALUE, e.g. --set market.seed=3")
+    if arguments.mode == "replay" and not arguments.dataset:
+        parser.error("--mode replay needs --dataset NAME; adan-core data list shows the names")
+    if arguments.dataset and arguments.mode != "replay":
+        parser.error("--dataset belongs to --mode replay")
+    if arguments.attach and (arguments.mode == "replay" or arguments.overrides):
+        parser.error(
+            "--attach shows a running core as it is: leave out --mode, --dataset and --set"
+        )
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run ``adan-tui`` and leave with its exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    if arguments.version:
+        from importlib.metadata import version
+
+        print(f"adan {version('adan')}")
+        return
+    _check(parser, arguments)
+
+    from adan_tui.terminal import is_terminal, refusal, remote
+
+    refused = refusal(os.environ, terminal=is_terminal())
+    if refused:
+        parser.exit(
+            2,
+            f"adan-tui: {refused}; use adan-core instead, e.g. adan-core run or adan-core status\n",
+        )
+    far = remote(os.environ)
+    if far:
+        # Read by Textual while it is imported.
+        os.environ["TEXTUAL_FPS"] = _REMOTE_FRAMES
+        os.environ["TEXTUAL_ANIMATIONS"] = "none"
+    sys.exit(_show(arguments, far=far))
+
+
+def _show(arguments: argparse.Namespace, *, far: bool) -> int:
+    """Show the screen until it is left; return the exit code."""
+    from adan_core.domain.state import Mode
+    from adan_core.domain.time import SystemClock
+    from adan_core.runtime.client import ClientOptions, Session
+    from adan_tui.app import AdanApp
+    from adan_tui.opening import Opening
+    from adan_tui.terminal import TerminalWatch
+
+    options = ClientOptions(
+        home=arguments.home,
+        overrides=tuple(arguments.overrides),
+        attach=arguments.attach,
+        mode=Mode.REPLAY if arguments.mode == "replay" else Mode.PAPER,
+        dataset=arguments.dataset,
+    )
+
+    def open_session() -> Session:
+        from adan_core.runtime.client import open_client
+
+        return open_client(options)
+
+    opening = Opening(open_session)
+    watch = TerminalWatch(opening.close)
+    watch.start(sys.stdin.fileno())
+    app = AdanApp(
+        opening, SystemClock(), theme_name=arguments.theme, attached=arguments.attach, remote=far
+    )
+    try:
+        app.run()
+    finally:
+        watch.stop()
+        opening.close()
+    return app.return_code or opening.exit_code
+
+
+if __name__ == "__main__":
+    main()
