@@ -46,12 +46,17 @@ _NAMES: dict[Role, frozenset[str]] = {
 }
 _NOT_NUMBERS = frozenset({"", "nan", "null", "none", "na", "n/a", "-"})
 _MISREAD_SHARE = 0.05
+_NEARLY_ALL = 0.98
 _ENOUGH = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A table's columns by role: the index of each, and its numbers (NaN where it has none)."""
+    """A table's columns by role: the index of each, and its numbers (NaN where it has none).
+
+    ``exchanged`` marks the rows whose volume in base currency stands in another column than in the
+    other rows; ``volumes`` holds it from there. All arrays have shape (rows,).
+    """
 
     time: int
     prices: tuple[int, int, int, int]
@@ -61,6 +66,7 @@ class Mapped:
     low: Floats
     close: Floats
     volumes: Floats
+    exchanged: NDArray[np.bool_]
 
     def describe(self, table: Table) -> str:
         """Return which column was read as what."""
@@ -90,10 +96,14 @@ def map_columns(table: Table, chosen: Mapping[Role, str]) -> Mapped:
         prices = (first, second, third, fourth)
     opening, high, low, close = (numbers(table, index) for index in prices)
     _verify(table, opening, high, low, close)
-    volume = stated.get(Role.VOLUME)
-    if volume is None:
-        volume = _volume_column(table, close, taken={time, *prices}, after=max(prices))
-    return Mapped(time, prices, volume, opening, high, low, close, numbers(table, volume))
+    exchanged = np.zeros(close.shape, dtype=np.bool_)
+    if Role.VOLUME in stated:
+        volume = stated[Role.VOLUME]
+        volumes = numbers(table, volume)
+    else:
+        found = _volume_columns(table, taken={time, *prices}, after=max(prices))
+        volume, volumes, exchanged = _base_volume(table, close, found)
+    return Mapped(time, prices, volume, opening, high, low, close, volumes, exchanged)
 
 
 def verify_sequence(open_time: NDArray[np.int64], opening: Floats, close: Floats) -> None:
@@ -255,40 +265,50 @@ def _verify(table: Table, opening: Floats, high: Floats, low: Floats, close: Flo
         )
 
 
-def _volume_column(table: Table, close: Floats, taken: set[int], after: int) -> int:
+def _volume_columns(table: Table, taken: set[int], after: int) -> list[int]:
+    """Return the columns that could be the volume in base currency."""
     if table.names is None:
-        found = [index for index in range(after + 1, len(table.columns)) if _numeric(table, index)]
-        found = [index for index in found if index not in taken][:1]
-    else:
-        plain = [_plain(name) for name in table.names]
-        found = [
-            index
-            for index, name in enumerate(plain)
-            if index not in taken and (name.startswith(("vol", "basevol")) or name in {"v", "qty"})
-        ]
-    if len(found) > 1:
-        base = _base_volumes(table, close, found)
-        found = base if len(base) == 1 else found
-    if len(found) != 1:
-        names = ", ".join(table.column(index) for index in found) or "none"
-        raise DataError(
-            f"the volume in base currency could be: {names}",
-            "exactly one column",
-            "state it with --column volume=NAME",
-        )
-    return found[0]
+        later = range(after + 1, len(table.columns))
+        return [index for index in later if index not in taken and _numeric(table, index)][:1]
+    plain = [_plain(name) for name in table.names]
+    return [
+        index
+        for index, name in enumerate(plain)
+        if index not in taken and (name.startswith(("vol", "basevol")) or name in {"v", "qty"})
+    ]
 
 
-def _base_volumes(table: Table, close: Floats, candidates: list[int]) -> list[int]:
-    """Return those candidates that, times the price, give another candidate."""
-    values = {index: numbers(table, index) for index in candidates}
-    base = []
-    for index in candidates:
-        for other in candidates:
-            usable = (values[index] > 0.0) & (values[other] > 0.0) & (close > 0.0)
-            if index == other or not usable.any():
-                continue
-            ratio = values[other][usable] / (values[index][usable] * close[usable])
-            if 0.8 < float(np.median(ratio)) < 1.25:
-                base.append(index)
-    return base
+def _base_volume(
+    table: Table, close: Floats, found: list[int]
+) -> tuple[int, Floats, NDArray[np.bool_]]:
+    """Return the base volume's column and numbers, and the rows where two columns are exchanged.
+
+    Of two volumes the base volume is the one that, times the price, gives the other.
+    """
+    if len(found) == 1:
+        return found[0], numbers(table, found[0]), np.zeros(close.shape, dtype=np.bool_)
+    if len(found) == 2:
+        first, second = (numbers(table, index) for index in found)
+        plain, turned = _gives(first, second, close), _gives(second, first, close)
+        told = (first > 0.0) & (second > 0.0) & (close > 0.0)
+        shares = [float(np.mean(each[told])) if told.any() else 0.0 for each in (plain, turned)]
+        if max(shares) > _NEARLY_ALL:
+            index, values = ((found[0], first), (found[1], second))[int(np.argmax(shares))]
+            return index, values, np.zeros(close.shape, dtype=np.bool_)
+        if sum(shares) > _NEARLY_ALL:
+            turned &= ~plain
+            return found[0], np.where(turned, second, first), turned
+    raise DataError(
+        f"{len(found)} columns could be the volume in base currency"
+        + "".join(f", {table.column(index)}" for index in found),
+        "exactly one column",
+        "state it with --column volume=NAME",
+    )
+
+
+def _gives(base: Floats, quote: Floats, close: Floats) -> NDArray[np.bool_]:
+    """Return in which rows ``base`` times the price is about ``quote``."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = quote / (base * close)
+    fits: NDArray[np.bool_] = (ratio > 0.5) & (ratio < 2.0)
+    return fits

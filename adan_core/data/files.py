@@ -13,8 +13,8 @@ from adan_core.data.columns import Role, map_columns, verify_sequence
 from adan_core.data.findings import Finding, FindingCode, Policy
 from adan_core.data.series import CandleSeries, check_symbol
 from adan_core.data.stamps import check_zone, parse_stamps
-from adan_core.data.tables import read_table
-from adan_core.data.validation import RawCandles, Report, validate
+from adan_core.data.tables import Table, read_table
+from adan_core.data.validation import RawCandles, Report, found_in, validate
 from adan_core.domain.alerts import Severity
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
@@ -22,13 +22,20 @@ from adan_core.domain.errors import DataError
 SIMULATED_QUOTE = "SIM"
 """The quote currency of simulated markets; candles in it are synthetic wherever they come from."""
 
+SYNTHETIC_COLUMN = "synthetic"
+"""A column that ADAN writes into files of simulated candles, so that the mark outlives a renaming."""
+
 _QUOTES = (
     "USDT", "USDC", "FDUSD", "BUSD", "TUSD", "DAI", "USD", "EUR", "GBP", "JPY", "CHF", "AUD",
     "CAD", "KRW", "TRY", "BRL", "BTC", "XBT", "ETH", "BNB", SIMULATED_QUOTE,
 )  # fmt: skip
-_PAIR = re.compile(
-    rf"(?<![A-Za-z0-9])([A-Z0-9]{{2,10}}?)[-_/]?({'|'.join(_QUOTES)})(?![A-Za-z0-9])"
-)
+_BASES = frozenset(
+    {
+        "BTC", "XBT", "ETH", "BNB", "SOL", "XRP", "LTC", "ADA", "DOGE", "DOT",
+        "BCH", "TRX", "LINK", "AVAX", "XLM", "XMR", "ETC", "EOS", "ATOM", "UNI",
+    }
+)  # fmt: skip
+_WORD = re.compile(r"(?<![A-Za-z0-9])([A-Z0-9]{2,10})(?:[-_/]([A-Z]{3,5}))?(?![A-Za-z0-9])")
 _SPAN = re.compile(r"(?<![A-Za-z0-9])([1-9]\d{0,2}[mhd])(?![A-Za-z0-9])")
 _SAME_COIN = {"XBT": "BTC"}
 _MINUTE = 60_000
@@ -61,13 +68,9 @@ class Examined:
     symbol: str
     timeframe: Timeframe
     rows: int
+    synthetic: bool
     findings: tuple[Finding, ...]
     report: Report
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the candles are simulated: their quote currency says so."""
-        return self.symbol.endswith(f"/{SIMULATED_QUOTE}")
 
     def series(self) -> CandleSeries:
         """Return the candles; DataError if the policy refuses what was found."""
@@ -83,9 +86,10 @@ def examine(
     timeframe) or contradicts what ``reading`` states; defects of candles become findings.
     """
     check_zone(reading.time_zone)
-    symbol = _symbol(path.name, reading.symbol)
     progress(f"reading {path.name}")
     table = read_table(path)
+    symbol = _symbol(path.name, table, reading.symbol)
+    synthetic = symbol.endswith(f"/{SIMULATED_QUOTE}") or _says_synthetic(table)
     progress("finding the columns")
     columns = map_columns(table, reading.columns)
     stamps = parse_stamps(
@@ -128,31 +132,87 @@ def examine(
     )
     progress(f"validating {len(raw)} candles")
     report = validate(raw, timeframe, reading.policy)
-    return Examined(path, symbol, timeframe, len(raw), (*notes, *report.findings), report)
+    exchanged = np.flatnonzero(columns.exchanged)
+    if exchanged.size:
+        found = found_in(
+            raw,
+            FindingCode.VOLUME_UNITS,
+            reading.policy,
+            exchanged,
+            "the volume in base currency stands in another column than in other rows",
+        )
+        report = Report((found, *report.findings), report.candles)
+    findings = (*notes, *report.findings)
+    return Examined(path, symbol, timeframe, len(raw), synthetic, findings, report)
 
 
 def _note(code: FindingCode, severity: Severity, message: str) -> Finding:
     return Finding(code, severity, None, 1, 0, (), message)
 
 
-def _symbol(name: str, stated: str | None) -> str:
-    """Return the symbol, stated or told by the file's name; DataError if they contradict."""
-    match = _PAIR.search(name)
-    told = f"{match[1]}/{match[2]}" if match else None
-    if stated is None:
-        if told is None:
-            raise DataError(
-                f"the name {name} tells no symbol", "a symbol", "state it with --symbol BTC/USDT"
-            )
-        return told
-    check_symbol(stated)
-    if told is not None and _common(told) != _common(stated):
+def _symbol(name: str, table: Table, stated: str | None) -> str:
+    """Return the symbol, stated or told by a column or by the file's name; DataError if they differ."""
+    claims: list[tuple[str, str]] = []
+    if stated is not None:
+        claims.append(("the option says", check_symbol(stated)))
+    inside = _column_pairs(table)
+    if len(inside) == 1:
+        claims.append(("its symbol column says", inside[0]))
+    pairs = _pairs(name)
+    if len(pairs) == 1:
+        claims.append(("the file's name says", pairs[0]))
+    if not claims:
         raise DataError(
-            f"the file's name says {told}, the option {stated}",
+            f"{name} tells "
+            + ("no symbol" if not pairs else f"several symbols: {', '.join(pairs)}"),
+            "a symbol",
+            "state it with --symbol BTC/USDT",
+        )
+    if len({_common(symbol) for _, symbol in claims}) > 1:
+        raise DataError(
+            f"{name}: " + ", ".join(f"{who} {symbol}" for who, symbol in claims),
             "one symbol",
             "correct the option, or rename the file if its name is wrong",
         )
-    return stated
+    return claims[0][1]
+
+
+def _column_pairs(table: Table) -> tuple[str, ...]:
+    """Return the symbol that a column of symbols states; DataError if it states several."""
+    for index, name in enumerate(table.names or ()):
+        if name.lower() in {"symbol", "pair", "ticker"}:
+            values = [str(value) for value in table.columns[index].unique().drop_nulls()]
+            if len(values) > 1:
+                raise DataError(
+                    f"column {name!r} names {len(values)} symbols, e.g. {values[0]} and {values[1]}",
+                    "one symbol per file",
+                    "split the file",
+                )
+            return _pairs(values[0].upper()) if values else ()
+    return ()
+
+
+def _says_synthetic(table: Table) -> bool:
+    """Return whether the file carries ADAN's own mark of simulated candles."""
+    for index, name in enumerate(table.names or ()):
+        if name == SYNTHETIC_COLUMN:
+            values = table.columns[index].unique().drop_nulls()
+            return any(str(value).strip().lower() == "true" for value in values)
+    return False
+
+
+def _pairs(name: str) -> tuple[str, ...]:
+    """Return the symbols a file's name can be read as; well-known coins decide, e.g. XBTUSD."""
+    found: dict[str, bool] = {}
+    for first, second in _WORD.findall(name):
+        if second in _QUOTES:
+            found[f"{first}/{second}"] = True
+        for quote in _QUOTES:
+            base = first.removesuffix(quote)
+            if base != first and len(base) > 1:
+                found[f"{base}/{quote}"] = base in _BASES
+    known = tuple(symbol for symbol, sure in found.items() if sure)
+    return known or tuple(found)
 
 
 def _common(symbol: str) -> str:

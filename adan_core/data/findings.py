@@ -16,6 +16,7 @@ class FindingCode(StrEnum):
     TIME_ZONE = "time_zone"
     CLOSE_STAMPS = "close_stamps"
     PREAMBLE = "preamble"
+    VOLUME_UNITS = "volume_units"
     NOT_A_PRICE = "not_a_price"
     OHLC = "ohlc"
     BAD_VOLUME = "bad_volume"
@@ -43,6 +44,7 @@ class Treatment(StrEnum):
 
 _ALLOWED: dict[FindingCode, tuple[Treatment, ...]] = {
     # the first is the default
+    FindingCode.VOLUME_UNITS: (Treatment.REFUSE, Treatment.MARK),
     FindingCode.NOT_A_PRICE: (Treatment.REFUSE, Treatment.MARK),
     FindingCode.OHLC: (Treatment.REFUSE, Treatment.MARK),
     FindingCode.BAD_VOLUME: (Treatment.REFUSE, Treatment.MARK),

@@ -1,14 +1,11 @@
 """Arithmetic of simulated price paths: recurrences, paths inside a candle, prices on the tick."""
 
-from collections.abc import Sequence
 from math import ceil, log, log10
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def decayed_sum(innovation: Floats, decay: float) -> Floats:
@@ -62,8 +59,3 @@ def on_tick(price: Floats, tick: float) -> Floats:
     ticks = np.maximum(np.rint(price / tick), 1.0)
     digits = max(0, ceil(-log10(tick))) + 3  # three more than a tick such as 0.01 or 0.025 needs
     return np.round(ticks * tick, digits)
-
-
-def joined(parts: Sequence[NDArray[Scalar]], kind: type[Scalar]) -> NDArray[Scalar]:
-    """Return ``parts`` end to end as one array of type ``kind``, empty if there are none."""
-    return np.concatenate([np.empty(0, dtype=kind), *parts])

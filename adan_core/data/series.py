@@ -169,6 +169,37 @@ class CandleSeries:
         return describe_instant(int(self.open_time[row]))
 
 
+def concatenate(parts: Sequence[CandleSeries]) -> CandleSeries:
+    """Return series of one symbol and timeframe, given in order of time, as one.
+
+    DataError if there is none, if they differ in symbol, timeframe or origin, or are out of order.
+    """
+    if not parts:
+        raise DataError("no candles to join", "at least one series")
+    first = parts[0]
+    for part in parts[1:]:
+        if (part.symbol, part.timeframe, part.synthetic) != (
+            first.symbol,
+            first.timeframe,
+            first.synthetic,
+        ):
+            raise DataError(
+                f"{part.symbol} {part.timeframe} after {first.symbol} {first.timeframe}",
+                "one symbol, timeframe and origin",
+            )
+    return CandleSeries(
+        first.symbol,
+        first.timeframe,
+        np.concatenate([part.open_time for part in parts]),
+        np.concatenate([part.open for part in parts]),
+        np.concatenate([part.high for part in parts]),
+        np.concatenate([part.low for part in parts]),
+        np.concatenate([part.close for part in parts]),
+        np.concatenate([part.volume for part in parts]),
+        first.synthetic,
+    )
+
+
 def describe_instant(instant: Milliseconds) -> str:
     """Return ``instant`` as ISO 8601, or as the bare number where no calendar reaches it."""
     try:

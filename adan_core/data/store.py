@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from adan_core.data.export import to_frame
 from adan_core.data.findings import Finding
 from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Timeframe
@@ -23,7 +24,6 @@ from adan_core.resilience.files import ExclusiveLock, exclusive_lock, write_atom
 SCHEMA_VERSION = 1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,16 +241,8 @@ class _Version:
 
 
 def _parquet(series: CandleSeries) -> bytes:
-    import polars as pl
-
-    frame = pl.DataFrame(
-        {
-            "timestamp": pl.Series(series.open_time).cast(pl.Datetime("ms", "UTC")),
-            **{column: getattr(series, column) for column in _COLUMNS},
-        }
-    )
     content = io.BytesIO()
-    frame.write_parquet(
+    to_frame(series).write_parquet(
         content, compression="zstd", metadata={"schema_version": str(SCHEMA_VERSION)}
     )
     return content.getvalue()

@@ -44,11 +44,10 @@ from numpy.typing import NDArray
 from adan_core.data.paths import (
     decayed_sum,
     inner_range,
-    joined,
     on_tick,
     stationary_autoregression,
 )
-from adan_core.data.series import CandleSeries, check_symbol
+from adan_core.data.series import CandleSeries, check_symbol, concatenate
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.market import Regime
 from adan_core.domain.time import MINUTE, Milliseconds
@@ -137,18 +136,10 @@ class SimulatedMarket:
 
     def candles(self, start: int, count: int) -> CandleSeries:
         """Return candles ``start`` to ``start + count`` (excluded) of the simulated time."""
-        parts = [part.series.slice(*rows) for part, rows in self._stretch(start, count)]
-        return CandleSeries(
-            symbol=self.symbol,
-            timeframe=self.timeframe,
-            open_time=joined([part.open_time for part in parts], np.int64),
-            open=joined([part.open for part in parts], np.float64),
-            high=joined([part.high for part in parts], np.float64),
-            low=joined([part.low for part in parts], np.float64),
-            close=joined([part.close for part in parts], np.float64),
-            volume=joined([part.volume for part in parts], np.float64),
-            synthetic=True,
-        )
+        pieces = self._stretch(start, count)
+        if not pieces:
+            return self._chunk(start // CHUNK).series.slice(0, 0)
+        return concatenate([chunk.series.slice(*rows) for chunk, rows in pieces])
 
     def candle(self, index: int) -> Candle:
         """Return candle ``index``; the chunk around it stays in memory for the next ones."""
@@ -158,8 +149,8 @@ class SimulatedMarket:
 
     def regimes(self, start: int, count: int) -> NDArray[np.int8]:
         """Return each candle's true regime as its place in ``REGIMES``, shape (count,)."""
-        parts = [part.regime[slice(*rows)] for part, rows in self._stretch(start, count)]
-        return joined(parts, np.int8)
+        pieces = [chunk.regime[slice(*rows)] for chunk, rows in self._stretch(start, count)]
+        return np.concatenate([np.empty(0, dtype=np.int8), *pieces])
 
     def open_time(self, index: int) -> Milliseconds:
         """Return when candle ``index`` opens, in simulated time."""

@@ -20,12 +20,14 @@ Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 _PLACES = 10
+_MOSTLY = 0.9  # a file with this share of steps back in time is newest first, with flaws
 _SEVERITY = {
     Treatment.REFUSE: Severity.CRITICAL,
     Treatment.MARK: Severity.WARNING,
     Treatment.WARN: Severity.INFO,
 }
 _REMEDY = {
+    FindingCode.VOLUME_UNITS: "take each row's volume from its own column",
     FindingCode.NOT_A_PRICE: "leave these candles out",
     FindingCode.OHLC: "leave these candles out",
     FindingCode.BAD_VOLUME: "leave these candles out",
@@ -50,6 +52,19 @@ class RawCandles:
     low: NDArray[np.float64]
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, series: CandleSeries) -> "RawCandles":
+        """Return a series' candles as if a file had given them."""
+        return cls(
+            np.arange(1, len(series) + 1, dtype=np.int64),
+            series.open_time,
+            series.open,
+            series.high,
+            series.low,
+            series.close,
+            series.volume,
+        )
 
     def __len__(self) -> int:
         return int(self.open_time.shape[0])
@@ -152,19 +167,19 @@ class _Check:
 
     def order(self) -> None:
         """Time that runs backwards: throughout, or here and there."""
-        times = self.candles.open_time
-        steps = np.diff(times)
+        steps = np.diff(self.candles.open_time)
         if not (steps < 0).any():
             return
-        if (steps <= 0).all():
+        if float(np.mean(steps < 0)) > _MOSTLY or bool((steps <= 0).all()):
             self._add(FindingCode.DESCENDING, None, 1, len(self.candles), "newest candle first")
             self.candles = self.candles.take(np.arange(len(self.candles) - 1, -1, -1))
-            return
-        late = np.concatenate(([False], times[1:] < np.maximum.accumulate(times)[:-1]))
-        self._add(
-            FindingCode.DISORDER, late, int(late.sum()), int(late.sum()), "older than a row above"
-        )
-        self.candles = self.candles.take(np.argsort(times, kind="stable"))
+        times = self.candles.open_time
+        before = np.maximum.accumulate(times)
+        late = np.concatenate(([False], times[1:] < before[:-1]))
+        count = int(late.sum())
+        self._add(FindingCode.DISORDER, late, count, count, "out of order")
+        if count:
+            self.candles = self.candles.take(np.argsort(times, kind="stable"))
 
     def duplicates(self) -> None:
         """One opening time twice: the same candle again, or another one that contradicts it."""
@@ -241,27 +256,39 @@ class _Check:
     def _add(
         self, code: FindingCode, where: Mask | Rows | None, count: int, candles: int, message: str
     ) -> None:
-        if count == 0:
-            return
-        places: tuple[Place, ...] = ()
-        if where is not None:
-            indices = np.flatnonzero(where) if where.dtype == np.bool_ else where
-            places = tuple(
-                Place(int(self.candles.row[i]), int(self.candles.open_time[i]))
-                for i in indices[:_PLACES]
+        if count:
+            self.findings.append(
+                found_in(self.candles, code, self.policy, where, message, (count, candles))
             )
-        treatment = self.policy.of(code)
-        self.findings.append(
-            Finding(
-                code=code,
-                severity=_SEVERITY[treatment],
-                treatment=treatment,
-                count=count,
-                candles=candles,
-                places=places,
-                message=_placed(message, count, places if code is not FindingCode.GAP else ()),
-            )
-        )
+
+
+def found_in(
+    raw: RawCandles,
+    code: FindingCode,
+    policy: Policy,
+    where: Mask | Rows | None,
+    message: str,
+    counts: tuple[int, int] | None = None,
+) -> Finding:
+    """Return the finding ``code`` at ``where`` in ``raw`` (a mask, indices, or None: everywhere).
+
+    ``counts`` are occurrences and candles concerned; None: as many as places.
+    """
+    indices: Rows = np.empty(0, dtype=np.int64)
+    if where is not None:
+        indices = np.flatnonzero(where) if where.dtype == np.bool_ else where.astype(np.int64)
+    places = tuple(Place(int(raw.row[i]), int(raw.open_time[i])) for i in indices[:_PLACES])
+    count, candles = counts or (int(indices.size), int(indices.size))
+    treatment = policy.of(code)
+    return Finding(
+        code=code,
+        severity=_SEVERITY[treatment],
+        treatment=treatment,
+        count=count,
+        candles=candles,
+        places=places,
+        message=_placed(message, count, () if code is FindingCode.GAP else places),
+    )
 
 
 def _placed(message: str, count: int, places: tuple[Place, ...]) -> str:
