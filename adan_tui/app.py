@@ -36,6 +36,7 @@ from adan_tui.modals import Help, Parting, TrainingForm, TypedWord
 from adan_tui.opening import Opening
 from adan_tui.pane import Pane
 from adan_tui.panes.alerts import ranked
+from adan_tui.panes.kill import ELSEWHERE
 from adan_tui.sending import send
 from adan_tui.text import clean
 from adan_tui.view import AT_START, View, training_runs
@@ -43,7 +44,6 @@ from adan_tui.wardrobe import Wardrobe
 
 _KILLS = {CommandKind.HALT: KillKind.HALT, CommandKind.FLATTEN: KillKind.FLATTEN}
 _REMOTE_HERTZ = 2.0
-_ELSEWHERE = "run adan-core halt in another terminal"
 
 
 class AdanApp(App[None], inherit_bindings=False):
@@ -56,7 +56,6 @@ class AdanApp(App[None], inherit_bindings=False):
     TITLE = "ADAN"
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    ALLOW_IN_MAXIMIZED_VIEW = "Header, Footer"
 
     def __init__(
         self,
@@ -79,6 +78,7 @@ class AdanApp(App[None], inherit_bindings=False):
         self._wardrobe = Wardrobe(self.register_theme)
         self._waiting: list[Command] = []
         self._tab = 0
+        self._zoomed: Pane | None = None
         self._view = View(clock.now(), AT_START)
         self._header = Header(id="header")
         self._tabs = Tabs(tuple(name for name, _ in TABS), id="tabs")
@@ -133,7 +133,7 @@ class AdanApp(App[None], inherit_bindings=False):
         if self._waiting:
             self._waiting.clear()
             self._view = replace(
-                self._view, notice=f"NOT TAKEN, there is no core here: {_ELSEWHERE}"
+                self._view, notice=f"NOT TAKEN, there is no core here: {ELSEWHERE}"
             )
         self._tick()
 
@@ -195,8 +195,8 @@ class AdanApp(App[None], inherit_bindings=False):
 
     def _visible(self) -> Iterable[Pane]:
         main = self.screen_stack[0]
-        if isinstance(main.maximized, Pane):
-            return [main.maximized]
+        if self._zoomed is not None:
+            return [self._zoomed]
         if main.has_class("-narrow") or main.has_class("-short"):
             return [self._panes[name] for name in TABS[self._tab][1]]
         return self._panes.values()
@@ -243,7 +243,7 @@ class AdanApp(App[None], inherit_bindings=False):
         """Send a command, or keep it until the session is open."""
         kill = _KILLS.get(command.kind)
         if self._view.trouble is not None:
-            self._tell(f"There is no core here to {command.kind.value}; {_ELSEWHERE}", "error")
+            self._tell(f"There is no core here to {command.kind.value}; {ELSEWHERE}", "error")
             return
         if kill is not None:
             self._view = replace(
@@ -263,7 +263,7 @@ class AdanApp(App[None], inherit_bindings=False):
         """Say what the core answered; a kill it did not take stays on the banner."""
         name, result = message.command.kind.value, message.result
         if message.command.kind in _KILLS and not result.accepted:
-            notice = f"{name.upper()} NOT TAKEN: {result.message}. {_ELSEWHERE}"
+            notice = f"{name.upper()} NOT TAKEN: {result.message}. {ELSEWHERE}"
             self._view = replace(self._view, requested=None, requested_at=None, notice=notice)
         severity: Literal["information", "error"] = "information" if result.accepted else "error"
         verdict = "taken" if result.accepted else "refused"
@@ -364,6 +364,7 @@ class AdanApp(App[None], inherit_bindings=False):
     def action_tab(self, index: int) -> None:
         """Show a tab; on a wide screen only the focus moves there."""
         self._tab = index
+        self._zoom(None)
         self._tabs.choose(index)
         names = TABS[index][1]
         for name, pane in self._panes.items():
@@ -371,7 +372,6 @@ class AdanApp(App[None], inherit_bindings=False):
         for column, members in zip(self._columns, (LEFT, RIGHT), strict=True):
             column.set_class(any(name in names for name in members), "-chosen")
         self._panes[names[0]].focus()
-        self.call_after_refresh(self._tick)
 
     def on_tabs_chosen(self, message: Tabs.Chosen) -> None:
         """Follow a click on a tab."""
@@ -379,10 +379,18 @@ class AdanApp(App[None], inherit_bindings=False):
 
     def action_zoom(self) -> None:
         """Fill the screen with the pane in focus, or put it back."""
-        if self.screen.maximized is not None:
-            self.screen.minimize()
+        if self._zoomed is not None:
+            self._zoom(None)
         elif isinstance(self.focused, Pane):
-            self.screen.maximize(self.focused)
+            self._zoom(self.focused)
+
+    def _zoom(self, pane: Pane | None) -> None:
+        self._zoomed = pane
+        self.screen_stack[0].set_class(pane is not None, "-zoomed")
+        for other in self._panes.values():
+            other.set_class(other is pane, "-zoom")
+        for column in self._columns:
+            column.set_class(pane in column.children, "-zoom")
         self.call_after_refresh(self._tick)
 
     def action_toggle_utc(self) -> None:

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from adan_core.domain.training import TrainingRequest
 from adan_core.runtime.client import ScreenSettings
 from adan_tui.actions import ACTIONS, key_name
-from adan_tui.text import clean
+from adan_tui.text import clean, wrap
 
 _CANCEL = Binding("escape", "dismiss", "Cancel", id="modal.cancel", tooltip="Close, change nothing")
 
@@ -149,15 +149,15 @@ class Help(ModalScreen[None]):
         """Lay out one line per action, then how panes are read."""
         with VerticalScroll(classes="dialog", id="help"):
             yield Static("Keys", classes="dialog-title", markup=False)
-            yield Static(help_text(), markup=False)
+            yield Static(help_text(min(96, self.app.size.width - 4) - 9), markup=False)
 
     def on_mount(self, event: events.Mount) -> None:  # noqa: ARG002
         """Let the arrow keys scroll at once."""
         self.query_one("#help").focus()
 
 
-def help_text() -> Content:
-    """Return the help: every action with its keys and what it does, then the moves within panes."""
+def help_text(width: int) -> Content:
+    """Return the help in ``width`` cells: every action's keys and what it does, then the moves."""
     rows = [
         (" or ".join(key_name(key) for key in action.keys.split(",")), action.help)
         for action in ACTIONS
@@ -168,7 +168,10 @@ def help_text() -> Content:
         ("Ctrl+P", "Open the palette: every action by name"),
         ("Esc", "Close what lies over the panes"),
     ]
-    wide = max(len(keys) for keys, _ in rows) + 2
-    return Content("\n").join(
-        Content.assemble((f"{keys:<{wide}}", "bold"), told) for keys, told in rows
-    )
+    column = max(len(keys) for keys, _ in rows) + 2
+    lines: list[Content] = []
+    for keys, told in rows:
+        for index, part in enumerate(wrap(told, max(width - column, 20))):
+            head = keys if index == 0 else ""
+            lines.append(Content.assemble((f"{head:<{column}}", "bold"), part))
+    return Content("\n").join(lines)

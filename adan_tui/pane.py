@@ -59,7 +59,7 @@ class Pane(Drawn, can_focus=True):
     something the pane depends on has changed, so that a quiet screen costs nothing.
     """
 
-    ALLOW_MAXIMIZE = True
+    ALLOW_MAXIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             keys, f"scroll_rows({step})", description, show=False, id=f"pane.{name}", tooltip=tip

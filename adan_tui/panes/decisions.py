@@ -12,7 +12,7 @@ _BADGES = {
     ActionType.HOLD: ("■ HOLD", Ink.MUTED),
 }
 _BAR = 8
-_HEADING = "time        symbol    signal confidence       target  limits    latency"
+_HEADING = "time        symbol    signal confidence      target limits    latency"
 
 
 def watch(view: View) -> object:
@@ -70,7 +70,7 @@ def _rows(decision: Decision, view: View, width: int) -> list[Line]:
         (f" {figures.percent(action.confidence, decimals=0):>6} ", Ink.TEXT),
         (filled, Ink.ACCENT),
         (rest, Ink.FAINT),
-        (f" {figures.percent(action.target_exposure, decimals=0):>7}  ", Ink.TEXT),
+        (f" {figures.percent(action.target_exposure, decimals=0):>6} ", Ink.TEXT),
         (fit(word, 8), word_ink),
         (f" {figures.latency(decision.latency):>8}", Ink.MUTED),
     ]

@@ -7,7 +7,7 @@ from adan_core.domain.state import EngineState, KillPhase, Mode
 from adan_tui import figures
 from adan_tui.lines import Ink, Line, Span, fitted, gain, length, spread
 from adan_tui.panes import kill
-from adan_tui.text import clean
+from adan_tui.text import clean, wrap
 from adan_tui.view import Feed, View, heartbeat_age, kill_report, market_age, staleness
 
 _MODES = {Mode.PAPER: Ink.BADGE, Mode.REPLAY: Ink.BADGE, Mode.LIVE: Ink.BADGE_WARN}
@@ -29,10 +29,13 @@ def _badges(view: View) -> list[Span]:
         word = "NO CORE" if view.trouble is not None or view.link else "STARTING"
         ink = Ink.BADGE_BAD if word == "NO CORE" else Ink.BADGE
         return [(" ADAN ", Ink.TITLE), (f" {word} ", ink)]
-    killed = kill_report(view).phase is not KillPhase.ARMED
+    phase = kill_report(view).phase
+    killed = phase is not KillPhase.ARMED
     spans: list[Span] = [(" ADAN ", Ink.TITLE)]
     if killed:
-        spans += [(" HALTED ", Ink.BADGE_BAD), (" ", Ink.TEXT)]
+        # Halted is what the latch on disk makes true; until then it is only asked for.
+        word = "HALTING" if phase is KillPhase.REQUESTED else "HALTED"
+        spans += [(f" {word} ", Ink.BADGE_BAD), (" ", Ink.TEXT)]
     spans.append((f" {snapshot.mode.value} ", _MODES[snapshot.mode]))
     if not (killed and snapshot.state is EngineState.HALTED):
         ink = _STATES.get(snapshot.state, Ink.BADGE)
@@ -147,7 +150,7 @@ def _said_by_core(snapshot: CoreSnapshot) -> tuple[str, Ink] | None:
 
 
 def draw(view: View, width: int) -> tuple[Line, ...]:
-    """Return the header's three lines, and a fourth where there is a banner."""
+    """Return the header's three lines, and one or two more where there is a banner."""
     snapshot = view.snapshot
     lines: list[Line] = [_first(view, width)]
     lines.append(_money(snapshot.portfolio if snapshot is not None else None, width))
@@ -159,5 +162,8 @@ def draw(view: View, width: int) -> tuple[Line, ...]:
     shown = banner(view)
     if shown is not None:
         text, ink = shown
-        lines.append(fitted(((f" {text} ", ink), (" " * width, ink)), width))
+        lines += [
+            fitted(((f" {part}", ink), (" " * width, ink)), width)
+            for part in wrap(text, width - 2)[:2]
+        ]
     return tuple(lines)

@@ -5,6 +5,8 @@ from adan_tui import figures
 from adan_tui.text import clean
 from adan_tui.view import View, kill_report
 
+ELSEWHERE = "run adan-core halt in another terminal"
+
 
 def _many(count: int | None, one: str, several: str) -> str:
     if count is None:
@@ -16,7 +18,9 @@ def _standing(report: KillReport) -> str:
     parts = [_many(report.entries_left, "entry order left", "entry orders left")]
     if report.kind is KillKind.FLATTEN:
         parts.append(_many(report.positions_left, "position left", "positions left"))
-    stops = _many(report.protection_standing, "protective order stands", "protective orders stand")
+    stops = _many(
+        report.protection_standing, "protective stop standing", "protective stops standing"
+    )
     parts.append(stops)
     return ", ".join(parts)
 
@@ -38,6 +42,8 @@ def told(view: View) -> str:
         case KillPhase.REQUESTED:
             asked = report.requested_at
             since = "" if asked is None else f" {figures.age(view.now - asked)} ago"
+            if view.link:
+                return f"{kind} REQUESTED{since}, but the core does not answer: {ELSEWHERE}"
             return f"{kind} REQUESTED{since}: waiting for the core to latch it"
         case KillPhase.LATCHED:
             return f"{kind} LATCHED on disk{reached}: cancelling begins"
