@@ -49,9 +49,13 @@ class LogFile:
         """Write ``line`` and a newline in one call of the operating system."""
         with self._guard:
             try:
-                descriptor = self._reopened_if_moved()
-                _write_whole(descriptor, line + b"\n")
-                if os.fstat(descriptor).st_size > self._part_bytes:
+                descriptor = self._locked()
+                try:
+                    _write_whole(descriptor, line + b"\n")
+                    full = os.fstat(descriptor).st_size > self._part_bytes
+                finally:
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+                if full:
                     self._put_away()
             except (OSError, SystemFailure) as error:
                 self.lost += 1
@@ -76,14 +80,26 @@ class LogFile:
         if tidying is not None:
             tidying.join()
 
+    def _locked(self) -> int:
+        """Return the open file, locked against being compressed while a line goes into it."""
+        while True:
+            descriptor = self._reopened_if_moved()
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if self._is_current():
+                return descriptor
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # another process put it away just now
+
+    def _is_current(self) -> bool:
+        """Return whether the open file is still the one at the path."""
+        try:
+            return self._path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
+
     def _reopened_if_moved(self) -> int:
         """Return the open file, opened anew if another process has put the old one away."""
-        try:
-            inode = self._path.stat().st_ino
-        except FileNotFoundError:
-            inode = -1
         if self._descriptor is not None:
-            if inode == self._inode:
+            if self._is_current():
                 return self._descriptor
             os.close(self._descriptor)
             self._descriptor = None
@@ -96,7 +112,7 @@ class LogFile:
     def _put_away(self) -> None:
         """Rename the full file, unless another process just did, and have it compressed."""
         with self._alone():
-            if self._path.stat().st_ino == self._inode:
+            if self._is_current():
                 self._path.rename(self._free_name())
         if self._tidying is None or not self._tidying.is_alive():
             self._tidying = threading.Thread(target=self._tidy_in_thread, name="log archive")
@@ -158,6 +174,7 @@ def _compress(part: Path) -> None:
     temporary = part.with_name(f".{target.name}.part")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as sink, part.open("rb") as source:
+        fcntl.flock(source, fcntl.LOCK_EX)  # waits for writers that are inside a line
         with gzip.GzipFile(filename=part.name, mode="wb", fileobj=sink, compresslevel=6) as packed:
             shutil.copyfileobj(source, packed, 1 << 20)
         sink.flush()

@@ -127,7 +127,10 @@ class _LibraryHandler(logging.Handler):
             text = record.getMessage()
         except (TypeError, ValueError) as error:
             text = f"{record.msg!s} (its arguments do not fit: {error})"
-        fields: dict[str, object] = {"logger": record.name}
+        fields: dict[str, object] = {
+            **structlog.contextvars.get_contextvars(),
+            "logger": record.name,
+        }
         if record.exc_info and record.exc_info[1] is not None:
             fields["exception"] = _formatted(record.exc_info[1])
         self._write(record.levelname.lower(), text, fields)
