@@ -63,8 +63,7 @@ class Backtest:
 
     ``close_time`` and ``equity`` have shape (n,), the first before any decision; ``targets`` and
     ``exposure`` shape (n - 1,): what was asked for at each close but the last, and the share of
-    equity held one candle later. ``outputs`` are the policy's answers, empty for fixed targets.
-    A position still open at the end is valued at the last close, not closed.
+    equity held one candle later. A position still open at the end is valued at the last close, not closed.
     """
 
     symbol: str
@@ -76,7 +75,6 @@ class Backtest:
     fees: float
     traded: float
     bar_duration: int
-    outputs: tuple[PolicyOutput, ...] = ()
 
     def metrics(self) -> PerformanceMetrics:
         """Return the figures of the equity curve."""
@@ -196,19 +194,16 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
     portfolio = np.zeros(PORTFOLIO_SIZE, dtype=np.float64)
     observation = np.zeros(columns + PORTFOLIO_SIZE, dtype=np.float32)
     targets = np.zeros(max(len(series) - 1, 0), dtype=np.float64)
-    outputs: list[PolicyOutput] = []
     for bar in range(len(targets)):
         after = bar + 1
         write_portfolio(row, cap, series.close[bar], bar, portfolio)
         observation[:columns] = segment.market[bar]
         observation[columns:] = portfolio
-        output = policy.decide(observation)
-        outputs.append(output)
-        targets[bar] = output.target_exposure
+        targets[bar] = policy.decide(observation).target_exposure
         step_one(
             row,
             figures,
-            output.target_exposure,
+            targets[bar],
             series.close[bar],
             series.open[after],
             series.high[after],
@@ -216,11 +211,8 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
             series.close[after],
             after,
         )
-    carried = run_targets(series, targets, segment.economics, capital)
-    return Backtest(
-        **{name: getattr(carried, name) for name in Backtest.__slots__ if name != "outputs"},
-        outputs=tuple(outputs),
-    )
+    # The same targets through the compiled loop give the same account, and its trades.
+    return run_targets(series, targets, segment.economics, capital)
 
 
 def flat_targets(series: CandleSeries) -> Floats:

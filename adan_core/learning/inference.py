@@ -92,14 +92,9 @@ class NumpyPolicy:
         self.exposures = exposures
 
     def distribution(self, observation: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probability of each exposure, shape (actions,)."""
-        return probabilities(self.network.logits(observation))
+        """Return the probability of each exposure, shape (actions,).
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
-        """Return the most probable exposure, its probability, and the value head's expectation.
-
-        ``expected_return`` is the discounted net log-return from here on, scaled back from the
-        learner's rewards. ModelError if the observation has the wrong shape or is not finite.
+        ModelError if the observation has the wrong shape or is not finite.
         """
         if observation.shape != (self.network.inputs,):
             raise ModelError(
@@ -107,7 +102,20 @@ class NumpyPolicy:
             )
         if not np.isfinite(observation).all():
             raise ModelError("an observation that is not finite", "finite numbers")
-        distribution = self.distribution(observation)
+        return probabilities(self.network.logits(observation))
+
+    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+        """Return the most probable exposure, its probability, and the value head's expectation.
+
+        ``expected_return`` is the discounted net log-return from here on, scaled back from the
+        learner's rewards. ModelError as for ``distribution``.
+        """
+        return self.answer(observation, self.distribution(observation))
+
+    def answer(
+        self, observation: NDArray[np.float32], distribution: NDArray[np.float64]
+    ) -> PolicyOutput:
+        """Return what ``decide`` answers, given the distribution at ``observation``."""
         action = int(np.argmax(distribution))
         exposure = self.exposures[action]
         confidence = float(distribution[action])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adan_core.config.locations import Locations, shipped
 from adan_core.config.settings import Settings
 from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
@@ -52,6 +53,19 @@ def economics(settings: Settings, symbol: str) -> Economics:
         stop_loss=settings.risk.stop_loss,
         take_profit=settings.risk.take_profit,
     )
+
+
+def feature_text(settings: Settings, locations: Locations) -> str:
+    """Return the feature file in force: the operator's of that name, else the shipped one.
+
+    ConfigurationError if there is none.
+    """
+    own = locations.config / settings.features
+    path = own if own.exists() else shipped() / "configs" / settings.features
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"feature file {path}: {error.strerror}") from error
 
 
 def ladder_of(settings: Settings, timeframe: Timeframe) -> tuple[Timeframe, ...]:

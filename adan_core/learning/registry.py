@@ -79,7 +79,7 @@ class _StoredNormaliser(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
+class ServiceModel:
     """A verified model, ready to decide; ``signer`` is whose key sealed it."""
 
     card: ModelCard
@@ -88,6 +88,11 @@ class Model:
     features: FeatureSet
     signer: str
     evaluation: dict[str, Any] | None
+
+    @property
+    def model_id(self) -> str:
+        """The id stored with every decision."""
+        return self.card.model_id
 
     def summary(self) -> ModelSummary:
         """Return what the screen shows of it."""
@@ -173,7 +178,7 @@ class ModelRegistry:
         found = [self._listed(folder) for folder in self._folders()]
         return tuple(sorted(found, key=lambda model: -(model.created_at or 0)))
 
-    def load(self, model_id: str, schema_hash: str | None = None) -> Model:
+    def load(self, model_id: str, schema_hash: str | None = None) -> ServiceModel:
         """Return the model called ``model_id``.
 
         ModelError, with the reason, if there is none, if it is unsigned or altered, if its payload
@@ -185,7 +190,7 @@ class ModelRegistry:
         known = ", ".join(model.model_id for model in self.listing()[:5]) or "none yet"
         raise ModelError(f"no model called {model_id}", known, "see `adan-core models list`")
 
-    def default(self, schema_hash: str) -> Model:
+    def default(self, schema_hash: str) -> ServiceModel:
         """Return the newest usable model that reads ``schema_hash``, the operator's own first.
 
         ModelError, naming the refused ones, if there is none.
@@ -221,7 +226,7 @@ class ModelRegistry:
         card = model.card
         return Listed(card.model_id, card.created_at, card.trained_on, model.signer, shipped, "")
 
-    def _load(self, folder: Path, schema_hash: str | None) -> Model:
+    def _load(self, folder: Path, schema_hash: str | None) -> ServiceModel:
         manifest = verify(folder, self._trusted)
         card = _read_card(folder, manifest)
         features = FeatureSet.parse(
@@ -236,7 +241,7 @@ class ModelRegistry:
             )
         normaliser = _read_normaliser(folder, manifest, card)
         network = _read_network(folder, manifest)
-        return Model(
+        return ServiceModel(
             card=card,
             policy=NumpyPolicy(card.model_id, network, card.exposures),
             normaliser=normaliser,

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
-from adan_core.config.settings import Learning
 from adan_core.domain.time import Clock
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.agent import (
@@ -26,8 +24,8 @@ from adan_core.learning.environment import TradingVecEnv
 from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.inference import Network
 from adan_core.learning.runs import RunFolder
-from adan_core.learning.segments import Segment
 from adan_core.learning.selection import Validator
+from adan_core.learning.training_plan import TrainingOutcome, TrainingPlan
 from adan_core.resilience.deadline import Deadline
 
 ROLLOUTS_PER_VALIDATION = 5
@@ -36,34 +34,6 @@ _BEST = "best."
 _ENVIRONMENT = "environment."
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingPlan:
-    """What to learn from and how; the market parts are already normalised."""
-
-    run_id: str
-    steps: int
-    seed: int
-    learning: Learning
-    capital: float
-    training: tuple[Segment, ...]
-    validation: tuple[Segment, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingOutcome:
-    """How a job ended.
-
-    ``weights`` are the best on the validation part so far, ``score`` their net log-return per 1000
-    candles there and ``selected_at`` the steps after which they were found.
-    """
-
-    state: TrainingState
-    steps: int
-    weights: Mapping[str, NDArray[np.float32]]
-    score: float
-    selected_at: int
 
 
 class TrainingJob:

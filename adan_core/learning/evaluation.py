@@ -1,0 +1,268 @@
+"""Judging a model on candles it has not seen: beside plain strategies, net of costs, by regime."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adan_core.config.settings import Settings
+from adan_core.data.series import CandleSeries
+from adan_core.data.split import Period, split_by_fractions
+from adan_core.data.state import build_frame
+from adan_core.domain.decisions import PolicyOutput
+from adan_core.domain.errors import DataError, ModelError
+from adan_core.domain.time import Milliseconds, iso
+from adan_core.learning.backtest import (
+    Backtest,
+    buy_and_hold_targets,
+    flat_targets,
+    run_policy,
+    run_targets,
+    sma_cross_targets,
+)
+from adan_core.learning.inference import NumpyPolicy
+from adan_core.learning.market import economics, segment
+from adan_core.learning.metrics import PerformanceMetrics
+from adan_core.learning.regime import REGIMES, detect_regimes
+from adan_core.learning.registry import ServiceModel
+
+EVALUATION_SCHEMA_VERSION = 1
+
+MODEL: Final = "model"
+FLAT: Final = "flat"
+BUY_AND_HOLD: Final = "buy and hold"
+SMA_CROSS: Final = "sma cross"
+
+# requirements.md: one action more than 99 % of the time, or entropy near 0, is no policy. The
+# entropy meant is that of the actions taken: a policy that is sure of itself both ways is one.
+LARGEST_SHARE: Final = 0.99
+SMALLEST_MIX_ENTROPY: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeResult:
+    """What happened from the closes at which the market was in one regime to the next closes.
+
+    ``log_return`` and ``exposure`` are None where the regime did not occur.
+    """
+
+    regime: str
+    candles: int
+    log_return: float | None
+    exposure: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyResult:
+    """One strategy over the test part, net of costs."""
+
+    strategy: str
+    metrics: PerformanceMetrics
+    by_regime: tuple[RegimeResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """Whether a policy decides at all.
+
+    ``share`` of the commonest exposure among all decisions; ``mix_entropy`` of the exposures taken
+    and ``decision_entropy``, the mean over decisions of the distribution's own entropy, in nats.
+    """
+
+    exposure: float
+    share: float
+    mix_entropy: float
+    decision_entropy: float
+    saturated: bool
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A model's judgement; ``test_start`` to ``test_stop`` are closes, in milliseconds.
+
+    ``excess`` are the model's log-return minus those of the other strategies.
+    """
+
+    schema_version: int
+    model_id: str
+    signer: str
+    dataset: str
+    symbol: str
+    timeframe: str
+    synthetic: bool
+    data_hash: str
+    test_start: Milliseconds
+    test_stop: Milliseconds
+    candles: int
+    fee_rate: float
+    slippage_rate: float
+    results: tuple[StrategyResult, ...]
+    excess: dict[str, float | None]
+    saturation: Saturation
+    verdict: str
+
+    def result(self, strategy: str) -> StrategyResult:
+        """Return the result called ``strategy``; KeyError if there is none."""
+        for result in self.results:
+            if result.strategy == strategy:
+                return result
+        raise KeyError(strategy)
+
+
+def test_period(series: CandleSeries, settings: Settings, model: ServiceModel) -> Period:
+    """Return the part of ``series`` that may judge ``model``: the split's test part.
+
+    ModelError if the model was trained or selected on any of it. Real markets move together, so
+    there any overlap in time counts, whatever the symbol; of simulated ones only the same path.
+    """
+    period = split_by_fractions(
+        series, settings.learning.train_fraction, settings.learning.validation_fraction
+    ).test
+    for record in model.card.data:
+        if record.synthetic != series.synthetic:
+            continue
+        if series.synthetic and not _same_path(
+            series, record.training_hash, record.training.candles
+        ):
+            continue
+        seen_from, seen_to = record.training.start_time, record.validation.stop_time
+        if period.start_time < seen_to and seen_from < period.stop_time:
+            raise ModelError(
+                f"model {model.model_id} learnt from {record.symbol} up to {iso(seen_to)}, and the "
+                f"test part begins at {iso(period.start_time)}",
+                "a test part that begins after all the model has seen",
+                "evaluate on later candles, or train with the same fractions as now",
+            )
+    return period
+
+
+def evaluate(
+    model: ServiceModel, series: CandleSeries, settings: Settings, dataset: str
+) -> Evaluation:
+    """Judge ``model`` on the test part of ``series``; ModelError or DataError if that cannot be."""
+    if series.timeframe != model.card.timeframes[0]:
+        raise ModelError(
+            f"model {model.model_id} for candles of {model.card.ladder[0]}",
+            f"one for candles of {series.timeframe}",
+        )
+    period = test_period(series, settings, model)
+    known = series.slice(0, period.stop)
+    frame = build_frame(known, model.card.timeframes, model.features)
+    start = max(period.start, frame.ready)
+    if period.stop - start < 2:
+        raise DataError(
+            f"{len(series)} candles of {series.symbol}", "enough to warm up and to be judged on"
+        )
+    costs = economics(settings, series.symbol)
+    part = segment(known, frame, model.normaliser, costs, start, period.stop)
+    tested = known.slice(start, period.stop)
+    capital = settings.account.starting_capital
+    witness = _Witness(model.policy)
+    runs = {
+        MODEL: run_policy(tested, part, witness, capital),
+        FLAT: run_targets(tested, flat_targets(tested), costs, capital),
+        BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), costs, capital),
+        SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), costs, capital),
+    }
+    regimes = detect_regimes(known).regimes[start : period.stop - 1]
+    results = tuple(
+        StrategyResult(name, run.metrics(), by_regime(run, regimes)) for name, run in runs.items()
+    )
+    own = results[0].metrics.log_return
+    excess = {
+        result.strategy: (
+            None
+            if own is None or result.metrics.log_return is None
+            else own - result.metrics.log_return
+        )
+        for result in results[1:]
+    }
+    saturation = judge_saturation(runs[MODEL].targets, np.array(witness.entropies))
+    return Evaluation(
+        schema_version=EVALUATION_SCHEMA_VERSION,
+        model_id=model.model_id,
+        signer=model.signer,
+        dataset=dataset,
+        symbol=series.symbol,
+        timeframe=str(series.timeframe),
+        synthetic=series.synthetic,
+        data_hash=series.content_hash,
+        test_start=int(runs[MODEL].close_time[0]),
+        test_stop=int(runs[MODEL].close_time[-1]),
+        candles=len(tested),
+        fee_rate=costs.costs.fee_rate,
+        slippage_rate=costs.costs.slippage_rate,
+        results=results,
+        excess=excess,
+        saturation=saturation,
+        verdict=_verdict(excess, saturation),
+    )
+
+
+def by_regime(run: Backtest, regimes: NDArray[np.int64]) -> tuple[RegimeResult, ...]:
+    """Split a run's candles by the regime known when each was decided; ``regimes`` shape (n - 1,)."""
+    returns = np.diff(np.log(run.equity))
+    results = []
+    for code, regime in enumerate(REGIMES):
+        chosen = regimes == code
+        count = int(np.count_nonzero(chosen))
+        results.append(
+            RegimeResult(
+                regime=str(regime),
+                candles=count,
+                log_return=float(returns[chosen].sum()) if count else None,
+                exposure=float(run.exposure[chosen].mean()) if count else None,
+            )
+        )
+    return tuple(results)
+
+
+def judge_saturation(targets: NDArray[np.float64], entropies: NDArray[np.float64]) -> Saturation:
+    """Say whether a policy that asked for ``targets`` decides or always does the same."""
+    exposures, counts = np.unique(targets, return_counts=True)
+    shares = counts / counts.sum()
+    commonest = int(np.argmax(counts))
+    mix = float(-np.sum(shares * np.log(shares)))
+    share, exposure = float(shares[commonest]), float(exposures[commonest])
+    saturated = share > LARGEST_SHARE or mix < SMALLEST_MIX_ENTROPY
+    verdict = f"{share:.1%} of its decisions ask for exposure {exposure:g}"
+    return Saturation(
+        exposure=exposure,
+        share=share,
+        mix_entropy=mix,
+        decision_entropy=float(np.mean(entropies)),
+        saturated=saturated,
+        verdict=verdict + ("; it does not decide: SATURATED" if saturated else "; it decides"),
+    )
+
+
+class _Witness:
+    """A policy that remembers how undecided it was at each decision."""
+
+    def __init__(self, policy: NumpyPolicy) -> None:
+        self._policy = policy
+        self.entropies: list[float] = []
+
+    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+        distribution = self._policy.distribution(observation)
+        sure = distribution[distribution > 0.0]
+        self.entropies.append(float(-np.sum(sure * np.log(sure))))
+        return self._policy.answer(observation, distribution)
+
+
+def _same_path(series: CandleSeries, training_hash: str, candles: int) -> bool:
+    return len(series) >= candles and series.slice(0, candles).content_hash == training_hash
+
+
+def _verdict(excess: dict[str, float | None], saturation: Saturation) -> str:
+    beaten = [name for name, margin in excess.items() if margin is not None and margin > 0.0]
+    lost = [name for name in excess if name not in beaten]
+    parts = []
+    if beaten:
+        parts.append("earned more than " + ", ".join(beaten))
+    if lost:
+        parts.append("did not earn more than " + ", ".join(lost))
+    text = "Net of costs the model " + " and ".join(parts)
+    return text + (", and it is saturated." if saturation.saturated else ".")

@@ -1,0 +1,212 @@
+"""From a request to a plan that can be learnt, and from what was learnt to a sealed model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from adan_core.config.settings import Settings
+from adan_core.data.features import FeatureSet
+from adan_core.data.normaliser import Normaliser
+from adan_core.data.series import CandleSeries
+from adan_core.data.split import Period
+from adan_core.data.store import CandleStore
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import DataError, ModelError
+from adan_core.domain.time import SECOND, Milliseconds, iso
+from adan_core.learning.market import (
+    Prepared,
+    economics,
+    fit_normaliser,
+    ladder_of,
+    prepare,
+    segment,
+    simulated_training_series,
+    training_hash,
+)
+from adan_core.learning.registry import (
+    MODEL_SCHEMA_VERSION,
+    ModelCard,
+    library_versions,
+    seal_model,
+)
+from adan_core.learning.runs import RUN_SCHEMA_VERSION, DataRecord, RunRecord, Span
+from adan_core.learning.segments import Segment
+from adan_core.learning.training_plan import TrainingOutcome, TrainingPlan
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """A run's record, the plan it resolves to, and the normaliser fitted on the way."""
+
+    record: RunRecord
+    plan: TrainingPlan
+    normaliser: Normaliser
+
+
+def training_series(
+    dataset: str | None, settings: Settings, seed: int, store: CandleStore
+) -> tuple[CandleSeries, ...]:
+    """Return the candles to learn from: a stored data set, or the built-in market's paths."""
+    if dataset is None:
+        return simulated_training_series(settings, seed)
+    return (store.read(dataset),)
+
+
+def new_lesson(
+    settings: Settings,
+    features: str,
+    series: tuple[CandleSeries, ...],
+    dataset: str | None,
+    steps: int,
+    seed: int,
+    now: Milliseconds,
+) -> Lesson:
+    """Plan a new run; ``features`` is the feature file's text.
+
+    DataError or ConfigurationError if the candles cannot be learnt from under these settings.
+    """
+    ladder = ladder_of(settings, series[0].timeframe)
+    spec = FeatureSet.parse(features, settings.features)
+    parts = tuple(prepare(one, ladder, spec, settings) for one in series)
+    stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
+    record = RunRecord(
+        schema_version=RUN_SCHEMA_VERSION,
+        run_id=f"{dataset or 'simulated'}-s{seed}-{stamp}",
+        created_at=now,
+        dataset=dataset,
+        steps=steps,
+        seed=seed,
+        ladder=tuple(str(step) for step in ladder),
+        features=features,
+        feature_schema_hash=spec.schema_hash(ladder),
+        settings=settings.model_dump(mode="json"),
+        data=tuple(_data_record(part) for part in parts),
+        library_versions=library_versions(),
+    )
+    return _lesson(record, parts, settings)
+
+
+def settings_of(record: RunRecord) -> Settings:
+    """Return the settings a run was started under."""
+    return Settings.model_validate_json(msgspec.json.encode(record.settings))
+
+
+def old_lesson(record: RunRecord, series: tuple[CandleSeries, ...]) -> Lesson:
+    """Plan the rest of a run from its record alone; DataError if its candles have changed since."""
+    settings = settings_of(record)
+    ladder = tuple(Timeframe.parse(text) for text in record.ladder)
+    spec = FeatureSet.parse(record.features, f"{record.run_id}/features")
+    if spec.schema_hash(ladder) != record.feature_schema_hash:
+        raise ModelError(
+            f"run {record.run_id} was made for state {record.feature_schema_hash}",
+            f"{spec.schema_hash(ladder)}, what this version builds",
+            "start a new run",
+        )
+    found = tuple(one.content_hash for one in series)
+    expected = tuple(data.series_hash for data in record.data)
+    if found != expected:
+        raise DataError(
+            f"the candles of run {record.run_id} have changed since it began",
+            f"content {', '.join(expected)}",
+            "restore the data set, or start a new run",
+        )
+    parts = tuple(prepare(one, ladder, spec, settings) for one in series)
+    return _lesson(record, parts, settings)
+
+
+def seal_outcome(
+    lesson: Lesson,
+    outcome: TrainingOutcome,
+    models: Path,
+    key: "Ed25519PrivateKey",
+    now: Milliseconds,
+    evaluation: Mapping[str, Any] | None = None,
+) -> ModelCard:
+    """Seal what a finished run learnt under ``models`` and return its card."""
+    card = card_of(lesson, outcome, now)
+    seal_model(
+        models, card, outcome.weights, lesson.normaliser, lesson.record.features, key, evaluation
+    )
+    return card
+
+
+def card_of(lesson: Lesson, outcome: TrainingOutcome, now: Milliseconds) -> ModelCard:
+    """Return the card of the model that a run has learnt."""
+    record = lesson.record
+    return ModelCard(
+        schema_version=MODEL_SCHEMA_VERSION,
+        model_id=record.run_id,
+        algorithm="PPO",
+        created_at=now,
+        trained_on=_describe(record),
+        synthetic=any(data.synthetic for data in record.data),
+        ladder=record.ladder,
+        feature_schema_hash=record.feature_schema_hash,
+        exposures=lesson.plan.learning.exposures,
+        data=record.data,
+        settings=record.settings,
+        seed=record.seed,
+        steps=outcome.steps,
+        selected_at=outcome.selected_at,
+        validation_score=outcome.score,
+        library_versions=record.library_versions,
+        parent=None,
+    )
+
+
+def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) -> Lesson:
+    normaliser = fit_normaliser(parts)
+
+    def cut(part: Prepared, period: Period) -> Segment:
+        return segment(
+            part.series,
+            part.frame,
+            normaliser,
+            economics(settings, part.series.symbol),
+            period.start,
+            period.stop,
+        )
+
+    plan = TrainingPlan(
+        run_id=record.run_id,
+        steps=record.steps,
+        seed=record.seed,
+        learning=settings.learning,
+        capital=settings.account.starting_capital,
+        training=tuple(cut(part, part.split.training) for part in parts),
+        validation=tuple(cut(part, part.split.validation) for part in parts),
+    )
+    return Lesson(record, plan, normaliser)
+
+
+def _data_record(part: Prepared) -> DataRecord:
+    series, split = part.series, part.split
+    return DataRecord(
+        symbol=series.symbol,
+        timeframe=str(series.timeframe),
+        synthetic=series.synthetic,
+        series_hash=series.content_hash,
+        training_hash=training_hash(part),
+        training=_span(split.training),
+        validation=_span(split.validation),
+        test=_span(split.test),
+    )
+
+
+def _span(period: Period) -> Span:
+    return Span(period.start_time, period.stop_time, len(period))
+
+
+def _describe(record: RunRecord) -> str:
+    symbols = ", ".join(data.symbol for data in record.data)
+    first = min(data.training.start_time for data in record.data)
+    last = max(data.training.stop_time for data in record.data)
+    kind = "simulated " if record.data[0].synthetic else ""
+    return f"{kind}{symbols} {record.ladder[0]}, {iso(first)[:10]} to {iso(last)[:10]}"
