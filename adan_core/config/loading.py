@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from adan_core.config.locations import Locations, shipped
 from adan_core.config.settings import Settings
@@ -82,7 +81,16 @@ def load_settings(
     try:
         settings = Settings.model_validate_json(json.dumps(tree))
     except ValidationError as error:
-        problems += [_explain(detail, layers) for detail in error.errors(include_url=False)]
+        problems += [
+            _explain(
+                tuple(str(part) for part in detail["loc"] if part != "[key]"),
+                detail["type"],
+                str(detail.get("ctx", {}).get("error", detail["msg"])),
+                json.dumps(detail["input"], default=str),
+                layers,
+            )
+            for detail in error.errors(include_url=False)
+        ]
     if problems:
         raise InvalidSettings(tuple(problems))
     return Loaded(settings, settings_hash(settings), _origins(settings, layers))
@@ -117,23 +125,20 @@ def _origins(settings: Settings, layers: Sequence[Values]) -> dict[str, Origin]:
     }
 
 
-def _explain(detail: ErrorDetails, layers: Sequence[Values]) -> str:
-    key = tuple(str(part) for part in detail["loc"] if part != "[key]")
+def _explain(key: Key, kind: str, message: str, found: str, layers: Sequence[Values]) -> str:
+    """Return one problem as a sentence: where, which key, what was found, what was expected."""
     place = next(
-        (found for values in reversed(layers) if (found := values.place(key)) is not None), ""
+        (stands for values in reversed(layers) if (stands := values.place(key)) is not None), ""
     )
-    dotted = ".".join(key)
-    subject = ": ".join(part for part in (place, dotted) if part)
-    if detail["type"] == "extra_forbidden":
+    subject = ": ".join(part for part in (place, ".".join(key)) if part)
+    if kind == "extra_forbidden":
         near = difflib.get_close_matches(key[-1], _known_keys(key[:-1]), n=1)
         return f"{subject}: unknown key" + (f"; did you mean {near[0]}?" if near else _among(key))
-    if detail["type"] == "missing":
+    if kind == "missing":
         return f"{subject}: is missing; expected: a value"
-    if detail["type"] == "value_error":
-        message = str(detail["ctx"]["error"])
+    if kind == "value_error":
         return f"{subject}: {message}" if subject else message
-    expected = _EXPECTED.get(detail["type"], detail["msg"].removeprefix("Input should be "))
-    found = json.dumps(detail["input"], default=str)
+    expected = _EXPECTED.get(kind, message.removeprefix("Input should be "))
     return f"{subject}: found {found}; expected: {expected}"
 
 
