@@ -111,6 +111,7 @@ def inks(theme: Theme) -> Mapping[Ink, Style]:
         Ink.FAINT: on_ground(text.blend(ground, 0.60)),
         Ink.TITLE: on_ground(primary, bold=True),
         Ink.ACCENT: on_ground(Color.parse(theme.accent or theme.primary)),
+        Ink.BAR: on_ground(primary.blend(ground, 0.25)),
         Ink.GOOD: on_ground(good),
         Ink.WARN: on_ground(warn, bold=True),
         Ink.BAD: on_ground(bad, bold=True),

@@ -17,6 +17,7 @@ class Ink(StrEnum):
     FAINT = "faint"
     TITLE = "title"
     ACCENT = "accent"
+    BAR = "bar"
     GOOD = "good"
     WARN = "warn"
     BAD = "bad"

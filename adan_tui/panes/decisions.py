@@ -68,7 +68,7 @@ def _rows(decision: Decision, view: View, width: int) -> list[Line]:
         (f" {fit(clean(action.symbol), 9)} ", Ink.STRONG),
         (badge, ink),
         (f" {figures.percent(action.confidence, decimals=0):>6} ", Ink.TEXT),
-        (filled, Ink.ACCENT),
+        (filled, Ink.BAR),
         (rest, Ink.FAINT),
         (f" {figures.percent(action.target_exposure, decimals=0):>6} ", Ink.TEXT),
         (fit(word, 8), word_ink),

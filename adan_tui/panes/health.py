@@ -18,7 +18,7 @@ def _gauge(label: str, percentage: float | None, beside: str, width: int) -> Lin
     filled, rest = figures.bar(fraction, room)
     return (
         (f"{label:<7}", Ink.MUTED),
-        (filled, Ink.ACCENT),
+        (filled, Ink.BAR),
         (rest, Ink.FAINT),
         (f"{figures.share(percentage):>6}", Ink.STRONG),
         (f"  {beside}", Ink.MUTED),

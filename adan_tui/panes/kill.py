@@ -34,24 +34,23 @@ def _between(start: int | None, end: int | None) -> str:
 def told(view: View) -> str:
     """Return the banner's sentence, empty while no kill is in force or asked for."""
     report = kill_report(view)
+    if report.phase is KillPhase.ARMED:
+        return ""
     kind = report.kind.value if report.kind is not None else "HALT"
-    reached = _between(report.requested_at, report.latched_at)
-    match report.phase:
-        case KillPhase.ARMED:
-            return ""
-        case KillPhase.REQUESTED:
-            asked = report.requested_at
-            since = "" if asked is None else f" {figures.age(view.now - asked)} ago"
-            if view.link:
-                return f"{kind} REQUESTED{since}, but the core does not answer: {ELSEWHERE}"
-            return f"{kind} REQUESTED{since}: waiting for the core to latch it"
-        case KillPhase.LATCHED:
-            return f"{kind} LATCHED on disk{reached}: cancelling begins"
-        case KillPhase.CANCELLING:
-            return f"{kind} CANCELLING, attempt {report.attempts}: {_standing(report)}"
-        case KillPhase.RETRYING:
-            why = f" ({clean(report.detail)})" if report.detail else ""
-            return f"{kind} RETRYING, attempt {report.attempts}: {_standing(report)}{why}"
-        case KillPhase.CONFIRMED:
-            within = _between(report.requested_at, report.confirmed_at)
-            return f"{kind} CONFIRMED{within}: {_standing(report)}. F8 re-arms"
+    return f"{kind} {report.phase.value.upper()}{_progress(report, view)}"
+
+
+def _progress(report: KillReport, view: View) -> str:
+    if report.phase is KillPhase.REQUESTED:
+        asked = report.requested_at
+        since = "" if asked is None else f" {figures.age(view.now - asked)} ago"
+        if view.link:
+            return f"{since}, but the core does not answer: {ELSEWHERE}"
+        return f"{since}: waiting for the core to latch it"
+    if report.phase is KillPhase.LATCHED:
+        return f" on disk{_between(report.requested_at, report.latched_at)}: cancelling begins"
+    if report.phase is KillPhase.CONFIRMED:
+        within = _between(report.requested_at, report.confirmed_at)
+        return f"{within}: {_standing(report)}. F8 re-arms"
+    why = f" ({clean(report.detail)})" if report.detail else ""
+    return f", attempt {report.attempts}: {_standing(report)}{why}"

@@ -18,8 +18,8 @@ _NARROW = (
 )
 _WIDE = (
     *_NARROW[:4],
-    Column("stop", 18, right=True),
-    Column("take profit", 18, right=True),
+    Column("stop", 17, right=True),
+    Column("take profit", 17, right=True),
     *_NARROW[4:],
 )
 
@@ -52,7 +52,7 @@ def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
     if not portfolio.positions:
         flat: Line = (("No positions: the agent is flat, all of it is cash.", Ink.MUTED),)
         return Picture("Positions", "flat", rows=(flat,))
-    wide = width >= sum(column.width + 1 for column in _WIDE)
+    wide = width >= sum(column.width + 1 for column in _WIDE) - 1
     rows: list[Line] = []
     for position in portfolio.positions:
         stop = _protection(position, position.stop_price)

@@ -55,7 +55,7 @@ def _lines(job: TrainingProgress, width: int) -> list[Line]:
     deadline = "none" if job.deadline_in is None else figures.seconds(job.deadline_in)
     lines: list[Line] = [
         (
-            (filled, Ink.ACCENT),
+            (filled, Ink.BAR),
             (rest, Ink.FAINT),
             (f" {figures.percent(done, decimals=0):>6}", Ink.STRONG),
         ),
