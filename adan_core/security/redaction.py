@@ -14,7 +14,7 @@ from adan_core.domain.errors import SecurityError
 REDACTED = "[redacted]"
 SHORTEST_REGISTERED = 6
 """Shorter values are not registered: hiding every "a" of a text would hide the text."""
-SCANNED_TAIL = 4 * 1024 * 1024
+SCANNED_TAIL = 1024 * 1024
 """Bytes of a large file's end that a quick scan reads."""
 
 _NAME = (
@@ -23,42 +23,71 @@ _NAME = (
     r"signature|credential|access[_\- ](?:sign|passphrase)|webhook(?:[_\- ]?url)?)"
 )
 _SEPARATOR = r"""\\*["']?\s*[:=]\s*b?\\*["']?"""
-_NAMED = re.compile(rf"""({_NAME})({_SEPARATOR})([^\s"',;&}}\\]{{6,}})""", re.IGNORECASE)
 _SENSITIVE_KEY = re.compile(rf".*{_NAME}|authorization|cookie|set-cookie", re.IGNORECASE)
-_AUTHORIZATION = re.compile(
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One shape of a secret; looked for only where one of ``hints`` (lower case) stands."""
+
+    pattern: re.Pattern[str]
+    replacement: str
+    hints: tuple[str, ...] = ("",)
+
+
+def _rule(pattern: str, replacement: str, *hints: str) -> _Rule:
+    return _Rule(re.compile(pattern, re.IGNORECASE | re.DOTALL), replacement, hints)
+
+
+_NAMED = _rule(
+    rf"""({_NAME})({_SEPARATOR})([^\s"',;&}}\\]{{6,}})""",
+    rf"\1\2{REDACTED}",
+    *("key", "secret", "token", "passw", "passphrase", "mnemonic", "phrase"),
+    *("sign", "credential", "webhook"),
+)
+_AUTHORIZATION = _rule(
     r"""(authorization\\*["']?\s*[:=]\s*\\*["']?)(?:(bearer|basic|token|digest)\s+)?"""
     r"""[^\s"',}\\]+""",
-    re.IGNORECASE,
+    rf"\1{REDACTED}",
+    "authorization",
 )
-_BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{12,}", re.IGNORECASE)
-_PRIVATE_KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
-    re.DOTALL,
+_UNMISTAKABLE = (
+    _rule(
+        r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
+        REDACTED,
+        "-----begin",
+    ),
+    _rule(r"\beyJ[a-z0-9_\-]{8,}\.[a-z0-9_\-]{8,}\.[a-z0-9_\-]*", REDACTED, "eyj"),
+    _Rule(  # an exchange's key: long, with capitals, small letters and digits
+        re.compile(
+            r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]{40})(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])"
+            r"(?=[A-Za-z0-9]*[0-9])[A-Za-z0-9]{40,}"
+        ),
+        REDACTED,
+    ),
+    _rule(r"(?<![a-z0-9+/])[a-z0-9+/]{60,}={1,2}", REDACTED, "="),
+    _rule(r"\b(bearer|basic)\s+[a-z0-9._~+/=\-]{12,}", rf"\1 {REDACTED}", "bearer", "basic"),
+    _rule(
+        r"\b([a-z][a-z0-9+.\-]{1,20}://)[^\s/@:]{1,200}:[^\s/@]{1,200}@", rf"\1{REDACTED}@", "://"
+    ),
+    _rule(
+        r"([?&](?:token|key|api_?key|signature|sig|secret|access_token|auth|password)=)[^&\s\"']+",
+        rf"\1{REDACTED}",
+        *("?", "&"),
+    ),
+    _rule(
+        r"(https?://(?:discord(?:app)?\.com/api/webhooks|hooks\.slack\.com/services|"
+        r"api\.telegram\.org/bot|[^\s/]{1,200}/[^\s]{0,200}?hooks?)/?)[a-z0-9_:/\-]{16,}",
+        rf"\1{REDACTED}",
+        *("http://", "https://"),
+    ),
+    _rule(
+        r"\b((?:tgram|discord|slack|pover|msteams|gotifys?|matrixs?|mailtos?|ntfys?|pbul|prowl|"
+        r"signals?|rockets?|mmosts?|twilio)://)[^\s\"']+",
+        rf"\1{REDACTED}",
+        "://",
+    ),
 )
-_URL_LOGIN = re.compile(r"\b([a-z][a-z0-9+.\-]{1,20}://)[^\s/@:]{1,200}:[^\s/@]{1,200}@", re.I)
-_URL_QUERY = re.compile(
-    r"([?&](?:token|key|api_?key|signature|sig|secret|access_token|auth|password)=)[^&\s\"']+",
-    re.IGNORECASE,
-)
-_WEBHOOK = re.compile(
-    r"(https?://(?:discord(?:app)?\.com/api/webhooks|hooks\.slack\.com/services|"
-    r"api\.telegram\.org/bot|[^\s/]{1,200}/[^\s]{0,200}?hooks?)/?)[A-Za-z0-9_:/\-]{16,}",
-    re.IGNORECASE,
-)
-_CHANNEL = re.compile(
-    r"\b((?:tgram|discord|slack|pover|msteams|gotifys?|matrixs?|mailtos?|ntfys?|pbul|prowl|"
-    r"signals?|rockets?|mmosts?|twilio)://)[^\s\"']+",
-    re.IGNORECASE,
-)
-_BARE_TOKEN = re.compile(
-    r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[0-9])"
-    r"[A-Za-z0-9]{40,}(?![A-Za-z0-9])"
-)
-_BARE_BASE64 = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{60,}={1,2}")
-_JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*")
-
-_UNNAMED = (_PRIVATE_KEY_BLOCK, _JSON_WEB_TOKEN, _BARE_TOKEN, _BARE_BASE64)
-_PREFIXED = (_URL_QUERY, _WEBHOOK, _CHANNEL)
 
 _live: frozenset[str] = frozenset()
 
@@ -76,14 +105,11 @@ def redact_text(text: str) -> str:
     for value in sorted(_live, key=len, reverse=True):
         if value in text:
             text = text.replace(value, REDACTED)
-    for pattern in _UNNAMED:
-        text = pattern.sub(REDACTED, text)
-    text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
-    text = _BEARER.sub(rf"\1 {REDACTED}", text)
-    text = _URL_LOGIN.sub(rf"\1{REDACTED}@", text)
-    for pattern in _PREFIXED:
-        text = pattern.sub(rf"\1{REDACTED}", text)
-    return _NAMED.sub(rf"\1\2{REDACTED}", text)
+    lowered = text.lower()
+    for rule in (*_UNMISTAKABLE, _AUTHORIZATION, _NAMED):
+        if any(hint in lowered for hint in rule.hints):
+            text = rule.pattern.sub(rule.replacement, text)
+    return text
 
 
 def redact(value: object) -> object:
@@ -114,20 +140,18 @@ def _is_sensitive(name: object, item: object) -> bool:
 
 
 def looks_like_secret(text: str) -> bool:
-    """Return whether one line of text holds something like a key, a token or a password."""
+    """Return whether a text holds something like a key, a token or a password."""
     if any(value in text for value in _live):
         return True
-    if any(_has_unredacted(pattern, text) for pattern in (*_UNNAMED, *_PREFIXED, _URL_LOGIN)):
-        return True
-    if "-----BEGIN" in text and "PRIVATE KEY-----" in text:
-        return True
-    if _has_unredacted(_BEARER, text):
-        return True
-    return any(_is_token(match.group(3)) for match in _NAMED.finditer(text))
-
-
-def _has_unredacted(pattern: re.Pattern[str], text: str) -> bool:
-    return any(REDACTED not in match.group(0) for match in pattern.finditer(text))
+    lowered = text.lower()
+    for rule in _UNMISTAKABLE:
+        if any(hint in lowered for hint in rule.hints):
+            found = rule.pattern.finditer(text)
+            if any(REDACTED not in match.group(0) for match in found):
+                return True
+    if not any(hint in lowered for hint in _NAMED.hints):
+        return False
+    return any(_is_token(match.group(3)) for match in _NAMED.pattern.finditer(text))
 
 
 def _is_token(value: str) -> bool:
@@ -172,7 +196,7 @@ def scan(paths: Iterable[Path], tail: int | None = SCANNED_TAIL) -> tuple[Findin
             ) from error
         findings.extend(
             Finding(path, number)
-            for number, line in enumerate(text.splitlines(), start=first_line)
+            for number, line in enumerate(text.split("\n"), start=first_line)
             if looks_like_secret(line)
         )
     return tuple(findings)
