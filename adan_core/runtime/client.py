@@ -39,7 +39,8 @@ class CoreClient(Protocol):
 class ClientOptions:
     """Which core a client wants: one of its own in this process, or (``attach``) a running one.
 
-    ``overrides`` are the command line's KEY=VALUE settings; ``dataset`` names what a replay plays.
+    ``overrides`` are the command line's KEY=VALUE settings; ``dataset`` names what a replay plays,
+    ``pace`` its seconds per candle (None: the settings').
     """
 
     home: Path | None = None
@@ -47,6 +48,7 @@ class ClientOptions:
     attach: bool = False
     mode: Mode = Mode.PAPER
     dataset: str | None = None
+    pace: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +123,14 @@ class Session(Protocol):
     def subscribe(self, callback: Callable[[ScreenUpdate], object]) -> None:
         """Have ``callback`` called, from a thread of the runtime, after every reload."""
         ...
+
+
+def open_client(options: ClientOptions) -> Session:
+    """Open a core as ``options`` say, and return it with what a screen needs beside it.
+
+    May take a second; call it from a thread. Raises NotRunning, AlreadyRunning, ConfigurationError,
+    ModelError, DataError or SecurityError, each with what to do.
+    """
+    from adan_core.runtime.session import ScreenSession
+
+    return ScreenSession(options)

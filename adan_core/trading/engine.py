@@ -44,6 +44,7 @@ Alarm = Callable[[str, Severity, str], None]
 
 ERRORS_TO_SAFE_MODE: Final = 3
 _SHOWN = 40
+_CURVE = 512
 _CHECKPOINT = "engine"
 _ROUNDING = 1e-9
 
@@ -108,6 +109,12 @@ class EngineView:
     received_at: Milliseconds | None
 
 
+def thinned(points: Sequence[EquityPoint]) -> tuple[EquityPoint, ...]:
+    """Return at most ``_CURVE`` points, evenly chosen, the last one always among them."""
+    stride = -(-len(points) // _CURVE)
+    return tuple(reversed(points[::-1][:: max(stride, 1)]))
+
+
 class TradingEngine:
     """Turns candles into decisions and decisions into orders; every dependency is passed in."""
 
@@ -131,7 +138,7 @@ class TradingEngine:
         self._desks = {desk.symbol: desk for desk in desks}
         self._policy = policy
         self._normaliser = normaliser
-        self._sizing = sizing
+        self.sizing = sizing
         self._journal = journal
         self._portfolio = portfolio
         self._orders = orders
@@ -157,6 +164,18 @@ class TradingEngine:
     def state(self) -> EngineState:
         """What the engine is doing."""
         return self._state
+
+    @property
+    def flat(self) -> bool:
+        """Whether nothing is held and no order is unsettled."""
+        return not self._portfolio.snapshot().positions and not self._journal.non_terminal_orders()
+
+    async def rearmed(self) -> None:
+        """A person has typed the word: lift the loss latches and reconcile before anything is sent."""
+        account = self._portfolio.snapshot()
+        self._risk.rearm(self._market_time or self._clock.now(), account.equity, account.deposits)
+        self._errors = 0
+        await self.reconcile()
 
     def warm(self, history: Sequence[CandleSeries]) -> None:
         """Let past candles into states and regimes; no decision is taken on them."""
@@ -247,7 +266,7 @@ class TradingEngine:
         if desk.market is None or desk.reading is None:
             return
         equity = self._portfolio.equity
-        cap = exposure_cap(equity, self._sizing.lower_bounds, self._sizing.caps)
+        cap = exposure_cap(equity, self.sizing.lower_bounds, self.sizing.caps)
         observation = observe(self._normaliser, desk.market, self._portfolio_vector(desk, cap))
         output = self._policy.decide(observation)
         quantity = self._portfolio.quantity(symbol)
@@ -257,9 +276,9 @@ class TradingEngine:
             desk.close,
             output.target_exposure,
             cap,
-            self._sizing.band,
-            self._sizing.costs.fee_rate,
-            self._sizing.costs.slippage_rate,
+            self.sizing.band,
+            self.sizing.costs.fee_rate,
+            self.sizing.costs.slippage_rate,
             desk.rules.lot_step,
             desk.rules.minimum_quantity,
             desk.rules.minimum_notional,
@@ -294,7 +313,7 @@ class TradingEngine:
         price = market_price(
             1 if order.side is Side.BUY else -1,
             desk.close,
-            self._sizing.costs.slippage_rate,
+            self.sizing.costs.slippage_rate,
             desk.rules.tick_size,
         )
         return self._risk.judge(order, price, self._state)
@@ -326,8 +345,8 @@ class TradingEngine:
             side=Side.BUY if entry else Side.SELL,
             purpose=OrderPurpose.ENTRY if entry else OrderPurpose.EXIT,
             quantity=abs(quantity),
-            stop_loss=self._sizing.stop_loss if entry else 0.0,
-            take_profit=self._sizing.take_profit if entry else 0.0,
+            stop_loss=self.sizing.stop_loss if entry else 0.0,
+            take_profit=self.sizing.take_profit if entry else 0.0,
         )
 
     def _save(self, close_time: Milliseconds) -> None:
@@ -375,7 +394,7 @@ class TradingEngine:
             orders=self._journal.orders(_SHOWN),
             fills=self._journal.fills(_SHOWN),
             trades=self._portfolio.closed_trades(_SHOWN),
-            equity_curve=self._journal.history.equity_curve(),
+            equity_curve=thinned(self._journal.history.equity_curve()),
             market_time=self._market_time,
             received_at=self._received_at,
         )

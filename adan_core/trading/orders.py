@@ -160,6 +160,15 @@ class OrderManager:
             self._journal.follow(seen)
         return self._require(client_id)
 
+    async def cancel_entries(self) -> int:
+        """Cancel every entry order that stands, leave all others, and return how many there were."""
+        standing = [
+            order for order in self._journal.open_orders() if order.purpose is OrderPurpose.ENTRY
+        ]
+        for order in standing:
+            await self.cancel(order.client_id)
+        return len(standing)
+
     async def collect(self) -> tuple[Fill, ...]:
         """Book every new trade, bring open orders up to date, and return the trades that were new."""
         fresh = await self._exchange.fills_since(self._journal.cursor())

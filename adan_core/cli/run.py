@@ -1,0 +1,117 @@
+"""``adan-core run``: the trading core without a screen."""
+
+import argparse
+import signal
+import threading
+from types import FrameType
+
+from adan_core.cli.context import Context
+from adan_core.domain.commands import Command, CommandKind
+from adan_core.domain.errors import UsageError
+from adan_core.domain.snapshot import CoreSnapshot
+from adan_core.domain.state import Mode
+from adan_core.domain.time import iso
+
+_LOOK_SECONDS = 0.25
+_SAY_SECONDS = 5.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``run``."""
+    parser.epilog = (
+        "examples:\n"
+        "  adan-core run                                  a paper account on a simulated market\n"
+        "  adan-core run --mode replay --dataset sample   play stored candles through the engine\n\n"
+        "ctrl-c or SIGTERM ends it in order; SIGUSR1 is the kill switch (HALT); SIGHUP is ignored."
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("paper", "replay"),
+        default="paper",
+        help="paper: an account kept on disk; replay: stored candles, books thrown away after "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="what a replay plays (data list)")
+    parser.add_argument("--model", metavar="ID", help="which model decides (models list)")
+    parser.add_argument(
+        "--pace",
+        type=float,
+        metavar="SECONDS",
+        help="seconds per candle (default: the settings' for paper, 0 for a replay: no waiting)",
+    )
+    parser.add_argument("--json", action="store_true", help="at the end, write the last snapshot")
+    parser.add_argument("--verbose", action="store_true", help="copy the log to standard error")
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Run a core until it is told to stop, or until the replayed candles end."""
+    replay = arguments.mode == "replay"
+    if replay and arguments.dataset is None:
+        raise UsageError("a replay without --dataset", "a name of `adan-core data list`")
+    if not replay and arguments.dataset is not None:
+        raise UsageError("--dataset without --mode replay", "both, or neither")
+    if arguments.pace is not None and not 0.0 <= arguments.pace <= 3600.0:
+        raise UsageError(f"--pace {arguments.pace}", "0 to 3600 seconds per candle")
+    from adan_core.runtime.launch import LaunchOptions, launch
+
+    running = launch(
+        LaunchOptions(
+            mode=Mode.REPLAY if replay else Mode.PAPER,
+            dataset=arguments.dataset,
+            model=arguments.model,
+            pace=0.0 if replay and arguments.pace is None else arguments.pace,
+            home=arguments.home,
+            overrides=context.overrides,
+        ),
+        context.home,
+        context.environment,
+        context.clock,
+        echo=context.stderr if arguments.verbose else None,
+    )
+    told = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    def kill(_number: int, _frame: FrameType | None) -> None:
+        running.core.submit(Command(CommandKind.HALT, reason="SIGUSR1"))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGUSR1, kill)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal is no reason to stop trading
+    if not arguments.json:
+        context.say(f"{arguments.mode} core started; ctrl-c ends it, `adan-core status` looks in")
+    said = context.clock.monotonic()
+    try:
+        while not told.is_set() and not running.core.wait(_LOOK_SECONDS):
+            now = context.clock.monotonic()
+            if not arguments.json and now - said >= _SAY_SECONDS:
+                said = now
+                context.say(_line(running.core.snapshot()))
+    finally:
+        running.stop()
+    last = running.core.snapshot()
+    if arguments.json:
+        context.emit(last)
+    else:
+        context.say(_line(last))
+    if running.core.failure:
+        context.warn(f"adan-core: trading has stopped: {running.core.failure}")
+        return 1
+    return 0
+
+
+def _line(snapshot: CoreSnapshot) -> str:
+    account = snapshot.portfolio
+    when = snapshot.market.market_time
+    parts = [
+        f"{snapshot.market.source} {iso(when) if when is not None else 'no candle yet'}",
+        str(snapshot.state),
+    ]
+    if account is not None:
+        parts.append(
+            f"equity {account.equity:,.2f} {account.quote} ({account.equity - account.deposits:+,.2f})"
+        )
+        parts.append(f"{len(account.positions)} positions, drawdown {account.drawdown:.2%}")
+    return ", ".join(parts)

@@ -1,0 +1,246 @@
+"""Builds one trading engine and everything it stands on from settings; called on the trading thread."""
+
+import secrets
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from adan_core.config.locations import Locations, shipped
+from adan_core.config.settings import Settings
+from adan_core.data.features import FeatureSet
+from adan_core.data.feed import CandleFeed, SeriesFeed, SimulatedFeed, Wait
+from adan_core.data.state import StateStream
+from adan_core.data.store import CandleStore
+from adan_core.data.synthetic import SimulatedMarket
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import ConfigurationError, ModelError
+from adan_core.domain.market import Costs
+from adan_core.domain.state import Mode
+from adan_core.domain.time import SECOND, Clock, Milliseconds
+from adan_core.learning.market import market_rules
+from adan_core.learning.regime import RegimeDetector
+from adan_core.learning.registry import ServiceModel
+from adan_core.trading.database import Durability
+from adan_core.trading.desk import Desk
+from adan_core.trading.engine import Alarm, KillFact, Sizing, TradingEngine
+from adan_core.trading.exchanges.paper import PaperExchange
+from adan_core.trading.journal import Journal
+from adan_core.trading.orders import OrderManager
+from adan_core.trading.portfolio import PortfolioManager
+from adan_core.trading.risk import RiskManager
+
+# The first candle a new paper account trades on; those before it warm the indicators.
+FIRST_SIMULATED_CANDLE = 4_000
+WARM_CANDLES = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The two books of one account, and how firmly they are kept."""
+
+    journal: Path
+    exchange: Path
+    durability: Durability
+
+
+@dataclass(frozen=True, slots=True)
+class MarketPlan:
+    """Which candles are traded: a simulated market's, or those of a stored data set."""
+
+    mode: Mode
+    symbols: tuple[str, ...]
+    timeframe: Timeframe
+    dataset: str | None
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the candles are recorded ones."""
+        return self.dataset is not None
+
+
+@dataclass(frozen=True, slots=True)
+class TradingParts:
+    """What the trading thread drives."""
+
+    engine: TradingEngine
+    feed: CandleFeed
+    orders: OrderManager
+    risk: RiskManager
+    journal: Journal
+    exchange: PaperExchange
+    portfolio: PortfolioManager
+
+
+def plan_market(
+    settings: Settings, mode: Mode, dataset: str | None, locations: Locations
+) -> MarketPlan:
+    """Return what is to be traded; ConfigurationError if a replay names no data set."""
+    market = settings.market
+    name = dataset or market.dataset
+    if mode is Mode.REPLAY or market.source == "dataset":
+        if name is None:
+            raise ConfigurationError(
+                "a replay without a data set", "a name of `adan-core data list`", "--dataset NAME"
+            )
+        series = CandleStore(locations.datasets).read(name)
+        return MarketPlan(mode, (series.symbol,), series.timeframe, name)
+    return MarketPlan(mode, market.symbols, market.timeframe, None)
+
+
+def open_exchange(
+    settings: Settings, plan: MarketPlan, places: Places, clock: Clock
+) -> PaperExchange:
+    """Open one connection to the paper venue, for the thread that calls."""
+    return PaperExchange(
+        places.exchange,
+        tuple(market_rules(settings, symbol) for symbol in plan.symbols),
+        costs_of(settings),
+        plan.timeframe,
+        settings.account.starting_capital,
+        clock,
+        places.durability,
+    )
+
+
+def costs_of(settings: Settings) -> Costs:
+    """Return what a simulated fill costs."""
+    return Costs(settings.costs.fee_rate, settings.costs.slippage_rate)
+
+
+def sizing_of(settings: Settings) -> Sizing:
+    """Return how targets become quantities under the settings in force."""
+    tiers = settings.risk.tiers
+    return Sizing(
+        lower_bounds=np.array([tier.lower for tier in tiers], dtype=np.float64),
+        caps=np.array([tier.position_cap for tier in tiers], dtype=np.float64),
+        band=settings.risk.rebalance_band,
+        stop_loss=settings.risk.stop_loss,
+        take_profit=settings.risk.take_profit,
+        costs=costs_of(settings),
+    )
+
+
+def stale_after(settings: Settings, seconds_per_candle: float) -> Milliseconds:
+    """Return the age at which the candle feed is stale: its cadence and the grace of the table."""
+    staleness = settings.staleness
+    grace = max(
+        staleness.candle_grace_seconds, staleness.candle_grace_fraction * seconds_per_candle
+    )
+    return round((seconds_per_candle + grace) * SECOND)
+
+
+def load_features(settings: Settings, locations: Locations) -> FeatureSet:
+    """Read the feature set in force: the operator's file of that name, else the shipped one."""
+    own = locations.config / settings.features
+    return FeatureSet.load(own if own.exists() else shipped() / "configs" / settings.features)
+
+
+def assemble(
+    settings: Settings,
+    config_hash: str,
+    plan: MarketPlan,
+    places: Places,
+    locations: Locations,
+    model: ServiceModel,
+    kill: KillFact,
+    alarm: Alarm,
+    clock: Clock,
+    market_clock: Clock,
+    wait: Wait,
+    seconds_per_candle: float,
+) -> TradingParts:
+    """Build the engine; ``market_clock`` is what limits per minute are counted on.
+
+    Raises ModelError if the model reads another state than the settings describe.
+    """
+    ladder = settings.ladders[plan.timeframe]
+    spec = load_features(settings, locations)
+    if model.normaliser.schema_hash != spec.schema_hash(ladder):
+        raise ModelError(
+            f"model {model.card.model_id} reads the state {model.normaliser.schema_hash}",
+            f"{spec.schema_hash(ladder)}: the features and timeframes of the settings",
+            "choose a model trained on them (`adan-core models list`), or train one",
+        )
+    exchange = open_exchange(settings, plan, places, clock)
+    journal = Journal(places.journal, exchange.name, clock, places.durability)
+    portfolio = PortfolioManager(
+        journal,
+        settings.account.quote if not plan.replayed else exchange.rules(plan.symbols[0]).quote,
+    )
+    risk = RiskManager(
+        settings.risk,
+        costs_of(settings),
+        settings.learning.smallest_exposure,
+        stale_after(settings, seconds_per_candle),
+        exchange.rules,
+        journal,
+        portfolio,
+        lambda: kill.engaged,
+        market_clock,
+    )
+    orders = OrderManager(
+        exchange,
+        journal,
+        portfolio,
+        clock,
+        secrets.randbelow,
+        lambda: kill.engaged,
+        risk.count_message,
+    )
+    desks = [
+        Desk(
+            symbol,
+            exchange.rules(symbol),
+            StateStream(plan.timeframe, ladder, spec),
+            RegimeDetector(plan.timeframe),
+            deque(),
+        )
+        for symbol in plan.symbols
+    ]
+    engine = TradingEngine(
+        desks=desks,
+        policy=model.policy,
+        normaliser=model.normaliser,
+        sizing=sizing_of(settings),
+        journal=journal,
+        portfolio=portfolio,
+        orders=orders,
+        risk=risk,
+        venue=exchange,
+        kill=kill,
+        clock=clock,
+        alarm=alarm,
+        config_hash=config_hash,
+    )
+    feed = open_feed(
+        settings, plan, locations, engine.resumes_after, wait, clock, seconds_per_candle
+    )
+    return TradingParts(engine, feed, orders, risk, journal, exchange, portfolio)
+
+
+def open_feed(
+    settings: Settings,
+    plan: MarketPlan,
+    locations: Locations,
+    after: Milliseconds | None,
+    wait: Wait,
+    clock: Clock,
+    seconds_per_candle: float,
+) -> CandleFeed:
+    """Return the candles that follow the close ``after`` (None: the first ones)."""
+    if plan.dataset is not None:
+        series = CandleStore(locations.datasets).read(plan.dataset)
+        return SeriesFeed((series,), wait, clock, seconds_per_candle, after)
+    markets = [
+        SimulatedMarket(
+            symbol,
+            plan.timeframe,
+            settings.market.seed,
+            market_rules(settings, symbol).tick_size,
+        )
+        for symbol in plan.symbols
+    ]
+    start = FIRST_SIMULATED_CANDLE if after is None else markets[0].index_after(after)
+    return SimulatedFeed(markets, start, seconds_per_candle, wait, clock)

@@ -1,0 +1,152 @@
+"""From options to a running core: settings, secrets check, lock, log, model, threads, socket."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from adan_core.config.locations import Locations
+from adan_core.config.manager import ConfigManager
+from adan_core.config.settings import Settings
+from adan_core.config.watcher import Watcher
+from adan_core.domain.state import Mode
+from adan_core.domain.time import Clock
+from adan_core.learning.registry import ModelRegistry, ServiceModel
+from adan_core.monitoring.log_file import LogFile
+from adan_core.monitoring.logging import LogSystem, configure_logging
+from adan_core.resilience.files import ExclusiveLock, exclusive_lock, make_folder, private_folder
+from adan_core.runtime.assembly import MarketPlan, Places, load_features, plan_market
+from adan_core.runtime.control import ControlServer
+from adan_core.runtime.core import CorePlan, TradingCore
+from adan_core.runtime.models import open_registry
+from adan_core.security.hardening import harden_process
+from adan_core.security.redaction import refuse_exposed_secrets
+from adan_core.trading.database import Durability
+from adan_core.trading.latch import KillLatch
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchOptions:
+    """What to run; ``pace`` is the seconds per candle (None: the settings', 0: as fast as it goes).
+
+    ``home`` is the ``--home`` argument, if any; ``model`` an id of `adan-core models list`.
+    """
+
+    mode: Mode
+    dataset: str | None
+    model: str | None
+    pace: float | None
+    home: Path | None
+    overrides: tuple[str, ...]
+
+
+class RunningCore:
+    """A started core and what surrounds it; ``stop`` ends all of it in order."""
+
+    def __init__(
+        self,
+        core: TradingCore,
+        config: ConfigManager,
+        log: LogSystem,
+        watcher: Watcher,
+        server: ControlServer | None,
+        lock: ExclusiveLock | None,
+        temporary: Path | None,
+    ) -> None:
+        self.core = core
+        self.config = config
+        self._log = log
+        self._watcher = watcher
+        self._server = server
+        self._lock = lock
+        self._temporary = temporary
+
+    def stop(self) -> None:
+        """Close the socket, stop the core, let the next one in; stopping twice is harmless."""
+        self._watcher.stop()
+        if self._server is not None:
+            self._server.stop()
+        self.core.stop()
+        self._log.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.release()
+
+
+def launch(
+    options: LaunchOptions,
+    locations: Locations,
+    environment: Mapping[str, str],
+    clock: Clock,
+    echo: TextIO | None = None,
+) -> RunningCore:
+    """Start a core; ``echo`` gets a copy of each log line.
+
+    A replay keeps its books in a temporary folder and takes neither the home's lock nor its
+    socket, so that it can run beside a paper account. Raises AlreadyRunning, ConfigurationError,
+    ModelError, DataError or SecurityError, each before anything was started.
+    """
+    harden_process()
+    config = ConfigManager(locations, options.overrides, environment, clock)
+    refuse_exposed_secrets((locations.settings_file, locations.log_file), environment)
+    market = plan_market(config.settings, options.mode, options.dataset, locations)
+    model = choose_model(
+        open_registry(locations), options.model, market, config.settings, locations
+    )
+    temporary: Path | None = None
+    lock: ExclusiveLock | None = None
+    if market.replayed:
+        temporary = Path(tempfile.mkdtemp(prefix="replay-", dir=make_folder(locations.cache)))
+        places = Places(temporary / "journal.sqlite", temporary / "paper.sqlite", Durability.OFF)
+        latch = KillLatch(temporary / "kill.json")
+    else:
+        private_folder(locations.state)
+        lock = exclusive_lock(locations.core_lock)
+        places = Places(locations.journal, locations.paper_exchange, Durability.FULL)
+        latch = KillLatch(locations.kill_latch)
+    log = configure_logging(LogFile(locations.log_file, clock), clock, echo=echo)
+    plan = CorePlan(
+        market=market,
+        places=places,
+        model=model,
+        seconds_per_candle=(
+            config.settings.market.candle_seconds if options.pace is None else options.pace
+        ),
+        latch=latch,
+        home=options.home,
+        overrides=options.overrides,
+    )
+    core = TradingCore(plan, locations, config, log, clock)
+    server = None
+    if not market.replayed:
+        server = ControlServer(locations.socket, core.snapshot, core.submit, core.warn)
+        server.start()
+    watcher = Watcher(config.files, lambda _changed: core.reload(), core.warn)
+    core.start()
+    watcher.start()
+    return RunningCore(core, config, log, watcher, server, lock, temporary)
+
+
+def choose_model(
+    registry: ModelRegistry,
+    wanted: str | None,
+    market: MarketPlan,
+    settings: Settings,
+    locations: Locations,
+) -> ServiceModel:
+    """Return the model asked for; else the shipped one on the simulated market it was made for.
+
+    On recorded candles it is the newest usable one. A model trained here never goes into service
+    on the paper account because it happens to be newer. ModelError if none fits.
+    """
+    schema = load_features(settings, locations).schema_hash(settings.ladders[market.timeframe])
+    if wanted is not None:
+        return registry.load(wanted, schema)
+    if not market.replayed:
+        for listed in registry.listing():
+            if listed.shipped and not listed.refused:
+                return registry.load(listed.model_id, schema)
+    return registry.default(schema)

@@ -1,0 +1,11 @@
+"""The registry of models as this home sees it: which keys may have signed what decides here."""
+
+from adan_core.config.locations import Locations
+from adan_core.learning.registry import ModelRegistry, shipped_models
+from adan_core.security.operator_key import trusted_keys
+
+
+def open_registry(locations: Locations) -> ModelRegistry:
+    """Return the operator's models and the shipped ones; no secret is unlocked for it."""
+    keys = trusted_keys(locations.operator_public_key)
+    return ModelRegistry(locations.models, shipped_models(), keys)
