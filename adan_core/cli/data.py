@@ -196,6 +196,11 @@ def _check(arguments: argparse.Namespace, context: Context) -> int:
         raise UsageError(
             f"{arguments.what!r} is a data set and a file here", "one of them", f"write ./{path}"
         )
+    if not stored and not path.is_file():
+        raise UsageError(
+            f"{arguments.what!r} is neither a file nor a stored data set",
+            f"a file, or one of: {', '.join(store.names()) or 'none stored yet'}",
+        )
     with _Progress(context) as progress:
         if stored:
             refused = _check_stored(arguments, context, store, progress)
@@ -227,7 +232,10 @@ def _check_file(
             }
         )
     else:
-        context.say(f"{path.name}: {examined.symbol} {examined.timeframe}, {examined.rows} rows")
+        kind = "SIMULATED " if examined.synthetic else ""
+        context.say(
+            f"{path.name}: {kind}{examined.symbol} {examined.timeframe}, {examined.rows} rows"
+        )
         _say_findings(examined.findings, context)
         context.say("refused: it would not be imported" if refused else "it can be imported")
     return refused

@@ -1,0 +1,276 @@
+"""Files of many forms are read by meaning, verified, and refused with row and column."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adan_core.data.columns import Role
+from adan_core.data.export import export
+from adan_core.data.files import Examined, Labels, Reading, examine
+from adan_core.data.findings import FindingCode, Policy, Treatment
+from adan_core.data.series import CandleSeries
+from adan_core.data.synthetic import SimulatedMarket
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import DataError, UsageError
+
+HOUR = Timeframe.parse("1h")
+SERIES = SimulatedMarket("BTC/SIM", HOUR, 3).candles(0, 200)
+REAL = Reading(symbol="BTC/USDT")
+
+
+def frame(series: CandleSeries = SERIES) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"time": series.open_time}
+        | {name: getattr(series, name) for name in ("open", "high", "low", "close", "volume")}
+    )
+
+
+def csv(table: pl.DataFrame, path: Path, header: bool = True, separator: str = ",") -> Path:
+    text = io.BytesIO()
+    table.write_csv(text, include_header=header, separator=separator)
+    data = text.getvalue()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def same(examined: Examined) -> bool:
+    found = examined.series()
+    return all(
+        np.array_equal(getattr(found, name), getattr(SERIES, name))
+        for name in ("open_time", "open", "high", "low", "close", "volume")
+    )
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "feather"])
+def test_what_is_written_is_read_back_with_its_mark(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"any.{ending}"
+    export(SERIES, path, replace=False)
+    examined = examine(path, Reading())
+    assert same(examined)
+    assert (examined.symbol, examined.timeframe, examined.synthetic) == ("BTC/SIM", HOUR, True)
+    with pytest.raises(UsageError, match="exists"):
+        export(SERIES, path, replace=False)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("header", [True, False])
+def test_separator_and_missing_header_are_found_out(
+    tmp_path: Path, separator: str, header: bool
+) -> None:
+    assert same(examine(csv(frame(), tmp_path / "x.csv", header, separator), REAL))
+
+
+@pytest.mark.parametrize(
+    "order", [("low", "high", "open", "close"), ("close", "high", "low", "open")]
+)
+@pytest.mark.parametrize("header", [True, False])
+def test_the_order_of_columns_does_not_matter(
+    tmp_path: Path, order: tuple[str, ...], header: bool
+) -> None:
+    table = frame().select("time", *order, "volume")
+    assert same(examine(csv(table, tmp_path / "x.csv", header), REAL))
+
+
+@pytest.mark.parametrize("per_second", [1, 1_000, 1_000_000, 1_000_000_000])
+def test_numbers_since_1970_are_read_in_their_own_unit(tmp_path: Path, per_second: int) -> None:
+    stamps = pl.Series("time", SERIES.open_time) // 1000 * per_second
+    assert same(examine(csv(frame().with_columns(stamps), tmp_path / "x.csv"), REAL))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "assumed"),
+    [
+        ("%Y-%m-%d %H:%M:%S", True),
+        ("%Y-%m-%dT%H:%M:%SZ", False),
+        ("%Y-%m-%dT%H:%M:%S.000+00:00", False),
+        ("%Y/%m/%d %H:%M", True),
+        ("%Y-%m-%d %I-%p", True),
+        ("%Y-%m-%d %H:%M:%S UTC", False),
+    ],
+)
+def test_text_is_read_and_utc_assumed_only_where_it_says_nothing(
+    tmp_path: Path, pattern: str, assumed: bool
+) -> None:
+    times = pl.Series("time", SERIES.open_time).cast(pl.Datetime("ms")).dt.to_string(pattern)
+    examined = examine(csv(frame().with_columns(times), tmp_path / "x.csv"), REAL)
+    assert same(examined)
+    assert (FindingCode.TIME_ZONE in [each.code for each in examined.findings]) is assumed
+
+
+def test_a_stated_time_zone_and_offsets_are_applied(tmp_path: Path) -> None:
+    utc = pl.Series("time", SERIES.open_time).cast(pl.Datetime("ms", "UTC"))
+    local = utc.dt.convert_time_zone("Asia/Kolkata").dt.replace_time_zone(None)
+    zoned = csv(frame().with_columns(local.dt.to_string("%Y-%m-%d %H:%M")), tmp_path / "a.csv")
+    assert same(examine(zoned, Reading(symbol="BTC/USDT", time_zone="Asia/Kolkata")))
+    offset = local.dt.to_string("%Y-%m-%dT%H:%M:%S") + "+05:30"
+    path = csv(frame().with_columns(offset.alias("time")), tmp_path / "b.csv")
+    assert same(examine(path, REAL))
+    with pytest.raises(DataError, match="its own"):
+        examine(path, Reading(symbol="BTC/USDT", time_zone="UTC"))
+    with pytest.raises(UsageError, match="Mars"):
+        examine(path, Reading(symbol="BTC/USDT", time_zone="Mars/Olympus"))
+
+
+def test_json_as_exchanges_and_programs_write_it(tmp_path: Path) -> None:
+    lists = tmp_path / "BTC_USDT-1h.json"
+    lists.write_text(json.dumps(frame().rows()))
+    assert same(examine(lists, Reading()))
+    objects = tmp_path / "BTC_USDT-1h.json.gz"
+    objects.write_bytes(gzip.compress(json.dumps(frame().to_dicts()).encode()))
+    assert same(examine(objects, Reading()))
+
+
+def test_closing_stamps_are_moved_back_and_it_is_said(tmp_path: Path) -> None:
+    late = frame().with_columns(pl.col("time") + HOUR.duration)
+    by_name = examine(csv(late, tmp_path / "BTCUSDT_1h_closelabel.csv"), Reading())
+    assert same(by_name)
+    assert FindingCode.CLOSE_STAMPS in [each.code for each in by_name.findings]
+    stated = Reading(symbol="BTC/USDT", labels=Labels.CLOSE)
+    assert same(examine(csv(late, tmp_path / "x.csv"), stated))
+    with pytest.raises(DataError, match="closing"):
+        examine(tmp_path / "BTCUSDT_1h_closelabel.csv", Reading(labels=Labels.OPEN))
+
+
+def test_misnamed_columns_are_a_misreading_not_a_market(tmp_path: Path) -> None:
+    high_low = frame().rename({"high": "low", "low": "high"})
+    with pytest.raises(DataError, match="misread"):
+        examine(csv(high_low, tmp_path / "x.csv"), REAL)
+    open_close = frame().rename({"open": "close", "close": "open"})
+    with pytest.raises(DataError, match="exchanged"):
+        examine(csv(open_close, tmp_path / "y.csv"), REAL)
+    stated = Reading(symbol="BTC/USDT", columns={Role.OPEN: "close", Role.CLOSE: "open"})
+    assert same(examine(tmp_path / "y.csv", stated))
+
+
+def test_the_base_volume_is_the_one_that_gives_the_other(tmp_path: Path) -> None:
+    table = frame().rename({"volume": "volume_btc"})
+    table = table.with_columns((pl.col("volume_btc") * pl.col("close")).alias("volume"))
+    assert same(examine(csv(table, tmp_path / "x.csv"), REAL))
+    swapped = pl.int_range(pl.len()) < 80
+    mixed = table.with_columns(
+        pl.when(swapped).then("volume").otherwise("volume_btc").alias("volume_btc"),
+        pl.when(swapped).then("volume_btc").otherwise("volume").alias("volume"),
+    )
+    path = csv(mixed, tmp_path / "y.csv")
+    with pytest.raises(DataError, match="volume_units"):
+        examine(path, REAL).series()
+    marked = Policy({FindingCode.VOLUME_UNITS: Treatment.MARK})
+    assert same(examine(path, Reading(symbol="BTC/USDT", policy=marked)))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("close", "abc", r"row 41 of column 'close' is 'abc'"),
+        ("time", "yesterday", r"row 41 of column 'time' is 'yesterday'"),
+        ("time", "", r"row 41 of column 'time' is ''"),
+        ("time", "1704067200", r"row 41 of column 'time'.*one unit"),
+    ],
+)
+def test_a_bad_cell_is_named(tmp_path: Path, column: str, value: str, message: str) -> None:
+    table = frame().cast(pl.String)
+    cells = table[column].to_list()
+    cells[40] = value
+    path = csv(table.with_columns(pl.Series(column, cells)), tmp_path / "x.csv")
+    with pytest.raises(DataError, match=message):
+        examine(path, REAL)
+
+
+def test_a_line_with_other_columns_is_named(tmp_path: Path) -> None:
+    path = csv(frame(), tmp_path / "x.csv")
+    lines = path.read_text().splitlines()
+    lines[100] += ",7"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"row 100 .* 7 columns"):
+        examine(path, REAL)
+
+
+def test_symbol_and_timeframe_must_not_contradict_the_file(tmp_path: Path) -> None:
+    path = csv(frame(), tmp_path / "kraken-spot_XBTUSD_1h.csv")
+    assert examine(path, Reading()).symbol == "XBT/USD"
+    assert examine(path, Reading(symbol="BTC/USD")).symbol == "BTC/USD"
+    with pytest.raises(DataError, match="one symbol"):
+        examine(path, Reading(symbol="ETH/USD"))
+    for wrong in ("5m", "4h"):
+        with pytest.raises(DataError, match="usually 1h"):
+            examine(path, Reading(timeframe=Timeframe.parse(wrong)))
+    with pytest.raises(DataError, match="tells no symbol"):
+        examine(csv(frame(), tmp_path / "x.csv"), Reading())
+    with pytest.raises(DataError, match="usually 1h"):
+        examine(csv(frame(), tmp_path / "BTCUSDT_15m.csv"), Reading())
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("binance-spot_BTCUSDT_1h_2017.csv", "BTC/USDT"),
+        ("BTC_USDT-1h.csv", "BTC/USDT"),
+        ("ETH-BTC-1h.csv", "ETH/BTC"),
+        ("Coinbase_ETHUSD_1h.csv", "ETH/USD"),
+        ("XBTUSD_60.csv", "XBT/USD"),
+        ("MCOUSDT.csv", "MCO/USDT"),
+    ],
+)
+def test_the_symbol_is_read_from_usual_names(tmp_path: Path, name: str, symbol: str) -> None:
+    assert examine(csv(frame(), tmp_path / name), Reading()).symbol == symbol
+
+
+@given(
+    content=st.binary(max_size=300),
+    ending=st.sampled_from(["csv", "csv.gz", "json", "json.gz", "parquet", "feather", "txt"]),
+)
+def test_no_bytes_end_in_anything_but_a_data_error(
+    tmp_path: Path, content: bytes, ending: str
+) -> None:
+    path = tmp_path / f"BTCUSDT_1h.{ending}"
+    path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+    with pytest.raises(DataError):
+        examine(path, Reading()).series()
+
+
+CELL = st.one_of(
+    st.sampled_from(["", "nan", "1e400", "-1", "0", "2024-01-01", "1704067200000", "x", '"', "é"]),
+    st.floats(0.5, 2.0).map(str),
+)
+
+
+@given(
+    rows=st.lists(st.lists(CELL, min_size=5, max_size=8), min_size=1, max_size=8),
+    header=st.booleans(),
+)
+def test_no_table_ends_in_anything_but_a_series_or_a_data_error(
+    tmp_path: Path, rows: list[list[str]], header: bool
+) -> None:
+    text = "\n".join(",".join(row) for row in rows)
+    path = tmp_path / "BTCUSDT_1h.csv"
+    path.write_text(("time,open,high,low,close,volume\n" if header else "") + text)
+    try:
+        assert len(examine(path, Reading()).series()) > 0
+    except DataError:
+        pass
+
+
+@given(
+    position=st.integers(0, 5000),
+    byte=st.integers(0, 255),
+    ending=st.sampled_from(["parquet", "feather", "csv.gz"]),
+)
+def test_a_flipped_byte_ends_in_a_series_or_a_data_error(
+    tmp_path: Path, position: int, byte: int, ending: str
+) -> None:
+    path = tmp_path / f"BTCSIM_1h.{ending}"
+    export(SERIES, path, replace=True)
+    data = bytearray(path.read_bytes())
+    data[position % len(data)] = byte
+    path.write_bytes(bytes(data))
+    try:
+        assert len(examine(path, Reading()).series()) > 0
+    except DataError:
+        pass

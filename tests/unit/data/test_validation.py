@@ -1,0 +1,189 @@
+"""Every planted defect is found under its own name, in its place, and treated as the policy says."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adan_core.data.findings import Finding, FindingCode, Policy, Treatment, treatable
+from adan_core.data.synthetic import SimulatedMarket
+from adan_core.data.validation import RawCandles, Report, validate
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import AdanError, DataError, UsageError
+
+FIVE = Timeframe.parse("5m")
+GOOD = RawCandles.of(SimulatedMarket("BTC/SIM", FIVE, 1).candles(0, 300))
+MARK_ALL = Policy(
+    {code: Treatment.MARK for code, allowed in treatable().items() if Treatment.MARK in allowed}
+)
+
+
+def changed(**columns: dict[int, float]) -> RawCandles:
+    """Return the good candles with single values replaced: column={row index: value}."""
+    copies = {
+        name: np.array(getattr(GOOD, name))
+        for name in ("row", "open_time", "open", "high", "low", "close", "volume")
+    }
+    for name, values in columns.items():
+        for index, value in values.items():
+            copies[name][index] = value
+    return RawCandles(**copies)
+
+
+def only(report: Report) -> Finding:
+    assert len(report.findings) == 1, report.findings
+    return report.findings[0]
+
+
+def test_good_candles_have_no_findings() -> None:
+    report = validate(GOOD, FIVE, Policy())
+    assert report.findings == ()
+    assert len(report.series("BTC/SIM", FIVE, synthetic=True)) == 300
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (changed(open={50: float("nan")}), FindingCode.NOT_A_PRICE),
+        (changed(close={50: 0.0}), FindingCode.NOT_A_PRICE),
+        (changed(low={50: -5.0}), FindingCode.NOT_A_PRICE),
+        (changed(high={50: float("inf")}), FindingCode.NOT_A_PRICE),
+        (changed(high={50: float(GOOD.low[50]) - 1.0}), FindingCode.OHLC),
+        (changed(low={50: float(GOOD.high[50]) + 1.0}), FindingCode.OHLC),
+        (changed(volume={50: -1.0}), FindingCode.BAD_VOLUME),
+        (changed(volume={50: float("nan")}), FindingCode.BAD_VOLUME),
+        (changed(open_time={50: int(GOOD.open_time[50]) + 14_789}), FindingCode.OFF_GRID),
+        (changed(high={50: 3.0 * float(GOOD.high[50])}), FindingCode.OUTLIER),
+        (changed(low={50: 0.2 * float(GOOD.low[50])}), FindingCode.OUTLIER),
+    ],
+)
+def test_a_bad_candle_is_refused_or_left_out_with_a_mark(
+    raw: RawCandles, code: FindingCode
+) -> None:
+    report = validate(raw, FIVE, Policy())
+    found = report.findings[0]
+    assert (found.code, found.count, found.places[0].row) == (code, 1, 51)
+    with pytest.raises(DataError, match=f"{code}.*row 51"):
+        report.series("BTC/SIM", FIVE, synthetic=True)
+    marked = validate(raw, FIVE, MARK_ALL)
+    # What is left out is missing from then on, and that is said, too.
+    assert [each.code for each in marked.findings] == [code, FindingCode.GAP]
+    assert len(marked.series("BTC/SIM", FIVE, synthetic=True)) == 299
+
+
+def test_an_outlier_can_be_kept_as_found() -> None:
+    raw = changed(high={50: 3.0 * float(GOOD.high[50])})
+    report = validate(raw, FIVE, Policy({FindingCode.OUTLIER: Treatment.WARN}))
+    assert only(report).code is FindingCode.OUTLIER
+    assert len(report.series("BTC/SIM", FIVE, synthetic=True)) == 300
+
+
+def test_a_level_that_stays_is_no_outlier() -> None:
+    columns = {
+        name: np.concatenate((getattr(GOOD, name)[:150], 1.8 * getattr(GOOD, name)[150:]))
+        for name in ("open", "high", "low", "close")
+    }
+    raw = RawCandles(GOOD.row, GOOD.open_time, volume=GOOD.volume, **columns)
+    assert validate(raw, FIVE, Policy()).findings == ()
+
+
+@given(st.sets(st.integers(1, 298), min_size=1, max_size=60))
+def test_gaps_are_counted_placed_and_their_candles_summed(dropped: set[int]) -> None:
+    kept = np.array([i for i in range(300) if i not in dropped])
+    finding = only(validate(GOOD.take(kept), FIVE, Policy()))
+    runs = [i for i in sorted(dropped) if i - 1 not in dropped]
+    assert finding.code is FindingCode.GAP
+    assert (finding.count, finding.candles) == (len(runs), len(dropped))
+    assert {each.row for each in finding.places} <= set(runs)  # the row before, counted from 1
+
+
+@given(st.lists(st.integers(0, 299), min_size=1, max_size=40, unique=True))
+def test_repeated_candles_are_dropped_with_a_mark_and_contradictions_refused(
+    repeated: list[int],
+) -> None:
+    indices = np.sort(np.concatenate((np.arange(300), np.array(repeated))))
+    report = validate(GOOD.take(indices), FIVE, Policy())
+    finding = only(report)
+    assert (finding.code, finding.count) == (FindingCode.DUPLICATE, len(repeated))
+    assert finding.treatment is Treatment.MARK
+    left = report.series("BTC/SIM", FIVE, synthetic=True)
+    assert np.array_equal(left.open_time, GOOD.open_time)
+    raw = GOOD.take(indices)
+    second = int(np.flatnonzero(np.diff(raw.open_time) == 0)[0]) + 1
+    raw.volume[second] += 1.0
+    conflicting = validate(raw, FIVE, Policy())
+    assert [each.code for each in conflicting.refusals] == [FindingCode.CONFLICT]
+    assert conflicting.refusals[0].places[0].row == indices[second] + 1
+
+
+@given(st.permutations(range(300)))
+def test_shuffled_candles_are_refused_or_put_in_order(order: list[int]) -> None:
+    shuffled = GOOD.take(np.array(order))
+    out_of_order = sum(each < max(order[:place]) for place, each in enumerate(order) if place)
+    report = validate(shuffled, FIVE, Policy())
+    if out_of_order == 0:
+        assert report.findings == ()
+        return
+    assert [each.code for each in report.refusals] == [FindingCode.DISORDER]
+    assert report.findings[-1].count == out_of_order
+    mended = validate(shuffled, FIVE, MARK_ALL).series("BTC/SIM", FIVE, synthetic=True)
+    assert np.array_equal(mended.close, GOOD.close)
+
+
+def test_newest_first_is_turned_round_and_says_so() -> None:
+    backwards = GOOD.take(np.arange(299, -1, -1))
+    report = validate(backwards, FIVE, Policy())
+    assert only(report).code is FindingCode.DESCENDING
+    assert np.array_equal(report.series("BTC/SIM", FIVE, synthetic=True).close, GOOD.close)
+    refused = validate(backwards, FIVE, Policy({FindingCode.DESCENDING: Treatment.REFUSE}))
+    with pytest.raises(DataError, match="descending"):
+        refused.series("BTC/SIM", FIVE, synthetic=True)
+
+
+def test_idle_candles_are_counted_and_kept() -> None:
+    report = validate(changed(volume={3: 0.0, 7: 0.0}), FIVE, Policy())
+    finding = only(report)
+    assert (finding.code, finding.count) == (FindingCode.ZERO_VOLUME, 2)
+    assert [each.row for each in finding.places] == [4, 8]
+    assert len(report.candles) == 300
+
+
+def test_a_policy_that_would_invent_candles_is_refused() -> None:
+    for code in (FindingCode.NOT_A_PRICE, FindingCode.OFF_GRID, FindingCode.CONFLICT):
+        with pytest.raises(UsageError):
+            Policy({code: Treatment.WARN})
+    with pytest.raises(UsageError):
+        Policy({FindingCode.CONFLICT: Treatment.MARK})
+    with pytest.raises(UsageError):
+        Policy({FindingCode.COLUMNS: Treatment.MARK})
+
+
+ANY = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True), st.floats(0.0, 100.0), st.just(10.0)
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(0, 1), ANY, ANY, ANY, ANY, ANY), max_size=30
+    ),
+    st.sampled_from([Policy(), MARK_ALL]),
+)
+def test_whatever_the_candles_validation_ends_in_a_sound_series_or_a_data_error(
+    rows: list[tuple[int, int, float, float, float, float, float]], policy: Policy
+) -> None:
+    columns = list(zip(*rows, strict=True)) or [()] * 7
+    times = np.array(columns[0], dtype=np.int64) * FIVE.duration + np.array(columns[1], np.int64)
+    raw = RawCandles(
+        np.arange(1, len(rows) + 1),
+        times,
+        *(np.array(column, dtype=np.float64) for column in columns[2:]),
+    )
+    report = validate(raw, FIVE, policy)
+    try:
+        series = report.series("BTC/USDT", FIVE, synthetic=False)
+    except AdanError as error:
+        assert isinstance(error, DataError)
+        assert report.refusals or not len(report.candles)
+    else:
+        assert 0 < len(series) <= len(rows)
