@@ -1,5 +1,6 @@
 """Judging a model on candles it has not seen: beside plain strategies, net of costs, by regime."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -120,22 +121,35 @@ def test_period(series: CandleSeries, settings: Settings, model: ServiceModel) -
     period = split_by_fractions(
         series, settings.learning.train_fraction, settings.learning.validation_fraction
     ).test
-    for record in model.card.data:
-        if record.synthetic != series.synthetic:
-            continue
-        if series.synthetic and not _same_path(
-            series, record.training_hash, record.training.candles
-        ):
-            continue
-        seen_from, seen_to = record.training.start_time, record.validation.stop_time
+    for symbol, seen_from, seen_to in _seen(series, model):
         if period.start_time < seen_to and seen_from < period.stop_time:
             raise ModelError(
-                f"model {model.model_id} learnt from {record.symbol} up to {iso(seen_to)}, and the "
+                f"model {model.model_id} learnt from {symbol} up to {iso(seen_to)}, and the "
                 f"test part begins at {iso(period.start_time)}",
                 "a test part that begins after all the model has seen",
                 "evaluate on later candles, or train with the same fractions as now",
             )
     return period
+
+
+def seen_candles(part: CandleSeries, series: CandleSeries, model: ServiceModel) -> int:
+    """Return how many candles of ``part`` (a stretch of ``series``) lie where the model learnt."""
+    seen = np.zeros(len(part), dtype=np.bool_)
+    for _, seen_from, seen_to in _seen(series, model):
+        seen |= (part.open_time >= seen_from) & (part.open_time < seen_to)
+    return int(np.count_nonzero(seen))
+
+
+def _seen(
+    series: CandleSeries, model: ServiceModel
+) -> Iterator[tuple[str, Milliseconds, Milliseconds]]:
+    """Yield symbol, start and stop of what the model trained and selected on, as far as it counts."""
+    for record in model.card.data:
+        if record.synthetic == series.synthetic and (
+            not series.synthetic
+            or _same_path(series, record.training_hash, record.training.candles)
+        ):
+            yield record.symbol, record.training.start_time, record.validation.stop_time
 
 
 def evaluate(

@@ -1,0 +1,64 @@
+"""Which model and which candles a judging command is about."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from adan_core.cli.context import Context
+
+if TYPE_CHECKING:
+    from adan_core.config.settings import Settings
+    from adan_core.data.series import CandleSeries
+    from adan_core.learning.registry import ModelRegistry, ServiceModel
+
+SIMULATED = "simulated"
+_SIMULATED_CANDLES = 60_000
+
+
+def add_candles_option(parser: argparse.ArgumentParser) -> None:
+    """Give a command its ``--dataset``."""
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="a stored data set (default: the simulated market's first symbol)",
+    )
+
+
+def open_registry(context: Context) -> "ModelRegistry":
+    """Return the models of this home and the shipped ones."""
+    from adan_core.learning.registry import ModelRegistry, shipped_models
+    from adan_core.security.operator_key import trusted_keys
+
+    home = context.home
+    return ModelRegistry(home.models, shipped_models(), trusted_keys(home.operator_public_key))
+
+
+def chosen_candles(
+    dataset: str | None, settings: "Settings", context: Context
+) -> "tuple[CandleSeries, str]":
+    """Return the candles and what they are called."""
+    if dataset is not None:
+        from adan_core.data.store import CandleStore
+
+        return CandleStore(context.home.datasets).read(dataset), dataset
+    from adan_core.data.synthetic import SimulatedMarket
+    from adan_core.learning.market import market_rules
+
+    market, symbol = settings.market, settings.market.symbols[0]
+    tick = market_rules(settings, symbol).tick_size
+    simulated = SimulatedMarket(symbol, market.timeframe, market.seed, tick)
+    return simulated.candles(0, _SIMULATED_CANDLES), SIMULATED
+
+
+def chosen_model(
+    model_id: str | None, series: "CandleSeries", settings: "Settings", context: Context
+) -> "ServiceModel":
+    """Return the named model, or the newest that reads such candles; ModelError if it may not."""
+    from adan_core.data.features import FeatureSet
+    from adan_core.learning.market import feature_text, ladder_of
+
+    spec = FeatureSet.parse(feature_text(settings, context.home), settings.features)
+    schema_hash = spec.schema_hash(ladder_of(settings, series.timeframe))
+    registry = open_registry(context)
+    if model_id is None:
+        return registry.default(schema_hash)
+    return registry.load(model_id, schema_hash)

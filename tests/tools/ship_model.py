@@ -1,0 +1,142 @@
+"""Train, choose, judge and seal the model that ships with ADAN; a maintainer's command.
+
+    make ship-model        (or: .venv/bin/python tests/tools/ship_model.py [--steps N] [--seeds 0 1 2])
+
+Trains one model per seed on the simulated market of the shipped settings, keeps the one that earns
+most on a validation path none of them trained on, judges it on fresh paths that nothing was chosen
+by, and seals it with a fresh Ed25519 key. The public half goes into the package; the private half
+is never written anywhere, so no other model can ever be passed off as this one.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adan_core.config.loading import load_settings
+from adan_core.config.locations import locate
+from adan_core.config.settings import Settings
+from adan_core.data.series import CandleSeries
+from adan_core.data.synthetic import SimulatedMarket
+from adan_core.domain.time import SystemClock
+from adan_core.domain.training import TrainingProgress
+from adan_core.learning.evaluation import FLAT, MODEL, Evaluation, evaluate
+from adan_core.learning.lessons import Lesson, new_lesson, seal_outcome
+from adan_core.learning.market import feature_text, market_rules, simulated_training_series
+from adan_core.learning.registry import ModelRegistry, ServiceModel
+from adan_core.learning.runs import RunFolder
+from adan_core.learning.training import TrainingJob
+from adan_core.learning.training_plan import TrainingOutcome
+from adan_core.resilience.deadline import Deadline
+from adan_core.security.public_keys import write_public_key
+
+SHIPPED = Path(__file__).resolve().parents[2] / "adan_core" / "shipped_models"
+# No run trains on these: seeds of the market itself, far from what market.py derives for training.
+JUDGING_SEEDS = (881_001, 881_002, 881_003, 881_004)
+JUDGING_CANDLES = 60_000
+
+
+def train(
+    settings: Settings, features: str, seed: int, steps: int, folder: Path
+) -> tuple[Lesson, TrainingOutcome]:
+    """Train one seed and return what came of it."""
+    clock = SystemClock()
+    lesson = new_lesson(
+        settings,
+        features,
+        simulated_training_series(settings, seed),
+        None,
+        steps,
+        seed,
+        clock.now(),
+    )
+    run = RunFolder.create(folder, lesson.record)
+    quiet = TrainingJob(lesson.plan, run, clock, Deadline(clock, None), threading.Event(), _quiet)
+    return lesson, quiet.run()
+
+
+def _quiet(_progress: TrainingProgress) -> None:
+    """Say nothing."""
+
+
+def judging_paths(settings: Settings) -> list[CandleSeries]:
+    """Return fresh paths of every symbol's market."""
+    return [
+        SimulatedMarket(
+            symbol, settings.market.timeframe, seed, market_rules(settings, symbol).tick_size
+        ).candles(0, JUDGING_CANDLES)
+        for symbol in settings.market.symbols
+        for seed in JUDGING_SEEDS
+    ]
+
+
+def judge(model: ServiceModel, settings: Settings) -> list[Evaluation]:
+    """Judge ``model`` on every fresh path."""
+    return [
+        evaluate(model, series, settings, f"fresh simulated path {place}")
+        for place, series in enumerate(judging_paths(settings))
+    ]
+
+
+def main() -> int:
+    """Ship, or refuse to ship a model that does not beat flat on most fresh paths."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--steps", type=int, default=2_000_000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--output", type=Path, default=SHIPPED)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        workshop = Path(scratch)
+        home = locate(workshop / "home", {})
+        settings = load_settings(home, (), {}).settings
+        features = feature_text(settings, home)
+        runs = []
+        for seed in chosen.seeds:
+            lesson, outcome = train(settings, features, seed, chosen.steps, workshop / "runs")
+            print(f"seed {seed}: {outcome.score:+.4f} per 1000 candles on validation", flush=True)
+            runs.append((outcome.score, lesson, outcome))
+        _, lesson, outcome = max(runs, key=lambda run: run[0])
+        key = Ed25519PrivateKey.generate()
+        public = key.public_key().public_bytes_raw()
+        # Sealed once to be judged exactly as it will be loaded, then again with its judgement.
+        trial = workshop / "trial"
+        now = lesson.record.created_at
+        trial_card = seal_outcome(lesson, outcome, trial, key, now)
+        model = ModelRegistry(trial, workshop / "none", {"shipped": public}).load(
+            trial_card.model_id
+        )
+        judged = judge(model, settings)
+        margins = sorted(one.excess[FLAT] or 0.0 for one in judged)
+        for one in judged:
+            print(
+                f"{one.symbol} {one.dataset}: {one.result(MODEL).metrics.log_return:+.4f} {one.verdict}"
+            )
+        median = margins[len(margins) // 2]
+        saturated = any(one.saturation.saturated for one in judged)
+        print(f"log-return beyond flat: worst {margins[0]:+.4f}, median {median:+.4f}")
+        if median <= 0.0 or margins[len(margins) // 4] <= 0.0 or saturated:
+            print("not shipped: it does not beat flat on three quarters of the fresh paths")
+            return 1
+        evaluation = {
+            "schema_version": 1,
+            "paths": msgspec.to_builtins(judged),
+            "verdict": f"On {len(judged)} fresh simulated paths, net of costs: log-return beyond "
+            f"flat {margins[0]:+.4f} at worst, {median:+.4f} in the median.",
+        }
+        chosen.output.mkdir(parents=True, exist_ok=True)
+        for former in chosen.output.iterdir():
+            if former.is_dir():
+                shutil.rmtree(former)
+        card = seal_outcome(lesson, outcome, chosen.output, key, now, evaluation)
+        write_public_key(chosen.output / "public_key.json", public)
+        print(f"shipped {card.model_id}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
