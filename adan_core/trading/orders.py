@@ -265,8 +265,10 @@ class OrderManager:
                 continue
             if not await self.resolve(now):
                 details.append(f"order {order.client_id} is {now.status} and cannot be found")
-        # An order that was found may have traded; and what was open must still be listed.
+        # An order that was found may have traded; and the book is listed whatever we expect in it.
         fills += len(await self.collect())
+        await self._follow(self._journal.non_terminal_orders())
+        self._portfolio.reload()
         details += [
             f"order {order.client_id} is open here and unknown to the exchange"
             for order in self._journal.open_orders()
