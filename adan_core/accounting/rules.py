@@ -6,6 +6,14 @@ from adan_core.accounting.compiled import compiled
 
 # A quantity this close below a whole number of steps is that number: 0.3 / 0.1 is 2.9999999999999996.
 _STEP_TOLERANCE = 1e-9
+# A quotient is wrong by a few units in its last place, so large counts need more.
+_ROUNDING = 1e-15
+
+
+@compiled
+def _slack(count: float) -> float:
+    """Return how far a quotient of ``count`` steps may lie below the whole number it stands for."""
+    return _STEP_TOLERANCE + count * _ROUNDING
 
 
 @compiled
@@ -21,12 +29,14 @@ def _in_steps(count: float, step: float) -> float:
 @compiled
 def round_down(quantity: float, step: float) -> float:
     """Return ``quantity`` (at least 0, base currency) cut down to a whole number of ``step``."""
-    return _in_steps(math.floor(quantity / step + _STEP_TOLERANCE), step)
+    count = quantity / step
+    return _in_steps(math.floor(count + _slack(count)), step)
 
 
 @compiled
 def round_price(price: float, tick: float, up: bool) -> float:
     """Return ``price`` moved to a whole number of ``tick``, up or down."""
+    count = price / tick
     if up:
-        return _in_steps(math.ceil(price / tick - _STEP_TOLERANCE), tick)
-    return _in_steps(math.floor(price / tick + _STEP_TOLERANCE), tick)
+        return _in_steps(math.ceil(count - _slack(count)), tick)
+    return _in_steps(math.floor(count + _slack(count)), tick)
