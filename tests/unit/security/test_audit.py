@@ -1,5 +1,7 @@
 """The audit trail keeps every row, in order, and notices each change."""
 
+import fcntl
+import hashlib
 import json
 import threading
 from pathlib import Path
@@ -76,6 +78,43 @@ def test_rows_in_another_order_are_noticed(tmp_path: Path) -> None:
     first, second, third = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + third + second)
     assert verify_chain(path).line == 2
+
+
+def test_a_row_rewritten_with_a_hash_that_fits_it_breaks_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    _written(path, 3)
+    lines = path.read_bytes().splitlines()
+    row = json.loads(lines[1])
+    del row["hash"]
+    row["user"] = "nobody"
+    bare = json.dumps(row, sort_keys=True, separators=(",", ":"))
+    row["hash"] = hashlib.sha256(bare.encode()).hexdigest()
+    lines[1] = json.dumps(row, sort_keys=True, separators=(",", ":")).encode()
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    report = verify_chain(path)
+    assert report.line == 3
+    assert "before it" in report.reason
+
+
+def test_a_row_written_differently_is_not_the_row_that_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    _written(path, 1)
+    path.write_text(json.dumps(json.loads(path.read_text())) + "\n")
+    assert verify_chain(path).line == 1
+
+
+def test_a_writer_waits_while_another_is_inside(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    log = _written(path, 1)
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writer = threading.Thread(target=log.record, args=("late", "done"))
+        writer.start()
+        writer.join(0.1)
+        assert writer.is_alive()
+        assert len(path.read_bytes().splitlines()) == 1
+    writer.join()
+    assert verify_chain(path).rows == 2
 
 
 def test_a_deleted_trail_is_noticed(tmp_path: Path) -> None:

@@ -114,6 +114,17 @@ def test_missing_and_extra_files_are_refused_by_name(tmp_path: Path) -> None:
         verify(folder, TRUSTED)
 
 
+def test_a_file_too_many_alone_and_a_file_missing_alone_are_refused(tmp_path: Path) -> None:
+    folder = _bundle(tmp_path / "b")
+    (folder / "extra.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"not listed: extra\.json$|not listed: extra\.json;"):
+        verify(folder, TRUSTED)
+    (folder / "extra.json").unlink()
+    (folder / "normaliser.json").unlink()
+    with pytest.raises(ModelError, match=r"missing: normaliser\.json"):
+        verify(folder, TRUSTED)
+
+
 def test_links_and_devices_are_refused_even_with_the_sealed_content(tmp_path: Path) -> None:
     folder = _bundle(tmp_path / "b")
     outside = tmp_path / "elsewhere.json"
