@@ -3,8 +3,12 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adan_core.runtime.client import Session
 
 _EPILOG = """\
 examples:
@@ -92,11 +96,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def _show(arguments: argparse.Namespace, *, far: bool) -> int:
     """Show the screen until it is left; return the exit code."""
     from adan_core.domain.state import Mode
-    from adan_core.domain.time import SystemClock
-    from adan_core.runtime.client import ClientOptions, Session
-    from adan_tui.app import AdanApp
-    from adan_tui.opening import Opening
-    from adan_tui.terminal import TerminalWatch
+    from adan_core.runtime.client import ClientOptions
 
     options = ClientOptions(
         home=arguments.home,
@@ -106,17 +106,33 @@ def _show(arguments: argparse.Namespace, *, far: bool) -> int:
         dataset=arguments.dataset,
     )
 
-    def open_session() -> Session:
+    def open_session() -> "Session":
         from adan_core.runtime.client import open_client
 
         return open_client(options)
 
+    return run_screen(
+        open_session, theme_name=arguments.theme, attached=arguments.attach, remote=far
+    )
+
+
+def run_screen(
+    open_session: "Callable[[], Session]",
+    *,
+    theme_name: str | None = None,
+    attached: bool = False,
+    remote: bool = False,
+) -> int:
+    """Show a session on this terminal until the operator leaves; return the exit code."""
+    from adan_core.domain.time import SystemClock
+    from adan_tui.app import AdanApp
+    from adan_tui.opening import Opening
+    from adan_tui.terminal import TerminalWatch
+
     opening = Opening(open_session)
     watch = TerminalWatch(opening.close)
     watch.start(sys.stdin.fileno())
-    app = AdanApp(
-        opening, SystemClock(), theme_name=arguments.theme, attached=arguments.attach, remote=far
-    )
+    app = AdanApp(opening, SystemClock(), theme_name=theme_name, attached=attached, remote=remote)
     try:
         app.run()
     finally:

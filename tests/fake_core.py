@@ -1,7 +1,7 @@
 """A fake core for tests of the screen: hand-built snapshots, no engine, no market, no clock of its own.
 
 Run as a program it opens the screen on these figures, to be looked at:
-``python -m tests.fake_core [live|empty|stale|error|halted|starting]``.
+``python -m tests.fake_core [live|empty|stale|error|halted|refused]``.
 """
 
 import math
@@ -33,9 +33,10 @@ from adan_core.domain.snapshot import (
     Price,
 )
 from adan_core.domain.state import EngineState, KillKind, KillPhase, KillReport, Mode
-from adan_core.domain.time import HOUR, MINUTE, SECOND, Clock, ManualClock, Milliseconds
+from adan_core.domain.time import HOUR, MINUTE, SECOND, Clock, Milliseconds, SystemClock
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.runtime.client import ScreenSettings, ScreenUpdate, Session
+from adan_tui.main import run_screen
 
 NOW: Milliseconds = 1_790_000_000_000  # 2026-09-21 13:33:20 UTC
 MARKET_NOW: Milliseconds = 1_704_100_200_000  # 2024-01-01 09:10:00 UTC, the market's own time
@@ -489,10 +490,11 @@ class RunningClient(FakeClient):
     def __init__(self, picture: CoreSnapshot, clock: Clock) -> None:
         super().__init__(picture)
         self._clock = clock
+        self.silent_for: Milliseconds = 0
 
     def snapshot(self) -> CoreSnapshot | None:
         """Return the picture, moved to now."""
-        now, picture = self._clock.now(), self.picture
+        now, picture = self._clock.now() - self.silent_for, self.picture
         if picture is None:
             return None
         beat = now - now % SECOND
@@ -511,26 +513,20 @@ class RunningClient(FakeClient):
 
 
 def _look(state: str) -> int:
-    from adan_core.domain.time import SystemClock
-    from adan_tui.app import AdanApp
-    from adan_tui.opening import Opening
-
-    clock: Clock = SystemClock()
+    clock = SystemClock()
     pictures = {"live": live_snapshot, "empty": empty_snapshot, "halted": halted_snapshot}
     client = RunningClient(pictures.get(state, live_snapshot)(), clock)
-    if state == "stale":
-        clock = ManualClock(clock.now() + 40_000)
-    if state == "error":
-        client.down = "the socket was closed"
+    client.silent_for = 40_000 if state == "stale" else 0
+    client.down = "the socket was closed" if state == "error" else ""
 
     def open_session() -> Session:
         if state == "refused":
             raise AlreadyRunning("Another core owns this home", remedy="adan-tui --attach shows it")
         return FakeSession(client)
 
-    app = AdanApp(Opening(open_session), clock)
-    app.run()
-    return app.return_code or 0
+    code = run_screen(open_session)
+    print(f"closed {client.closed} times")
+    return code
 
 
 if __name__ == "__main__":
