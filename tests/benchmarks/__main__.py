@@ -1,0 +1,42 @@
+"""Measure ADAN beside its references: ``make bench``, or ``make bench BENCH=--json``."""
+
+import argparse
+import importlib
+import sys
+from typing import cast
+
+from tests.benchmarks.rows import Row, as_json, print_table
+
+# name: (module, function that returns the row); a module is imported only when its turn comes.
+BENCHMARKS = {
+    "first-frame": ("starting", "first_frame"),
+    "live-screen": ("starting", "live_screen"),
+    "help": ("starting", "help_time"),
+    "environment": ("environment_steps", "environment_steps"),
+}
+
+
+def main() -> int:
+    """Measure what was asked for; 1 if a target was missed."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    rows: list[Row] = []
+    for name in arguments.names or BENCHMARKS:
+        module, function = BENCHMARKS[name]
+        print(f"measuring {name} ...", file=sys.stderr)
+        measure = getattr(importlib.import_module(f"tests.benchmarks.{module}"), function)
+        rows.append(cast("Row", measure()))
+    if arguments.json:
+        print(as_json(rows))
+    else:
+        print_table(rows)
+    return 0 if all(row.met is not False for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
