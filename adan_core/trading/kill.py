@@ -189,7 +189,6 @@ class KillSwitch:
         stronger = (
             KillKind.FLATTEN if KillKind.FLATTEN in (request.kind, earlier) else KillKind.HALT
         )
-        self._action.reset()
         self._report = KillReport(
             KillPhase.REQUESTED,
             kind=stronger,
@@ -275,6 +274,7 @@ class KillSwitch:
             rearming.done.set_exception(failure)
             return
         self._audits.append(("re-armed", f"by {rearming.origin}"))
+        self._action.reset()
         self._report = KillReport(KillPhase.ARMED)
         self._engaged.clear()  # a request that came meanwhile keeps it engaged until it is taken up
         rearming.done.set_result(None)

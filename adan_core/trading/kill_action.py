@@ -82,7 +82,10 @@ class KillAction:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new kill: forget what stood guard and what was dust before."""
+        """Forget what stood guard, what was sold and what was dust; only once a person has re-armed.
+
+        A second request must not be confirmed merely because the stops were lost before it.
+        """
         self._guards: set[tuple[str, OrderPurpose]] = set()
         self._sales: dict[str, Order] = {}
         self._misses: dict[str, int] = {}
@@ -120,6 +123,8 @@ class KillAction:
         return await self._halted(exchange)
 
     async def _halted(self, exchange: Exchange) -> Findings:
+        listed: tuple[Order, ...] = ()
+        held: dict[str, float] = {}
         entries, standing, unguarded = 0, 0, list[str]()
         for _ in range(_LOOKS_BACK):
             listed = await exchange.open_orders()
@@ -134,6 +139,11 @@ class KillAction:
             ]
             if entries or unguarded:
                 break
+        bare = [
+            f"{symbol} is held without a stop-loss order"
+            for symbol in held
+            if (symbol, OrderPurpose.STOP_LOSS) not in self._guards
+        ]
         exits = sum(
             is_ours(order.client_id) and not _entry(order) and not _protective(order)
             for order in listed
@@ -148,7 +158,7 @@ class KillAction:
             entries_left=entries,
             protection_standing=standing,
             positions_left=None,
-            detail="; ".join([detail, *unguarded]),
+            detail="; ".join([detail, *unguarded, *bare]),
         )
 
     async def _flatten(self, exchange: Exchange) -> Findings:
