@@ -69,6 +69,7 @@ class EnvironmentValidator:
             self._gpu,
             self._keyring,
             self._exposed_secrets,
+            self._audit_trail,
             self._terminal_abilities,
         )
         return tuple(finding for check in checks for finding in check())
@@ -219,6 +220,23 @@ class EnvironmentValidator:
         else:
             found = f"none in {len(files)} files and the environment"
             yield Finding("secrets in the open", Verdict.OK, found)
+
+    def _audit_trail(self) -> Iterator[Finding]:
+        from adan_core.security.audit import verify_chain
+
+        try:
+            report = verify_chain(self._locations.audit_file)
+        except AdanError as error:
+            yield Finding("audit trail", Verdict.FAILED, error.found, error.remedy)
+            return
+        if report.intact:
+            yield Finding("audit trail", Verdict.OK, f"{report.rows} rows, {report.reason}")
+        else:
+            found = f"breaks at line {report.line}: {report.reason}"
+            remedy = (
+                f"find out who changed {self._locations.audit_file}; move it and its .head away"
+            )
+            yield Finding("audit trail", Verdict.FAILED, found, remedy)
 
     def _terminal_abilities(self) -> Iterator[Finding]:
         if not self._terminal.isatty():

@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -11,6 +12,7 @@ from adan_core.config.locations import Locations
 from adan_core.config.manager import ConfigManager
 from adan_core.config.settings import Settings
 from adan_core.config.watcher import Watcher
+from adan_core.domain.errors import SystemFailure
 from adan_core.domain.state import Mode
 from adan_core.domain.time import Clock
 from adan_core.learning.registry import ModelRegistry, ServiceModel
@@ -21,6 +23,7 @@ from adan_core.runtime.assembly import MarketPlan, Places, load_features, plan_m
 from adan_core.runtime.control import ControlServer
 from adan_core.runtime.core import CorePlan, TradingCore
 from adan_core.runtime.models import open_registry
+from adan_core.security.audit import verify_chain
 from adan_core.security.hardening import harden_process
 from adan_core.security.redaction import refuse_exposed_secrets
 from adan_core.trading.database import Durability
@@ -51,6 +54,7 @@ class RunningCore:
         config: ConfigManager,
         log: LogSystem,
         watcher: Watcher,
+        audit_check: threading.Thread,
         server: ControlServer | None,
         lock: ExclusiveLock | None,
         temporary: Path | None,
@@ -59,6 +63,7 @@ class RunningCore:
         self.config = config
         self._log = log
         self._watcher = watcher
+        self._audit_check = audit_check
         self._server = server
         self._lock = lock
         self._temporary = temporary
@@ -66,6 +71,7 @@ class RunningCore:
     def stop(self) -> None:
         """Close the socket, stop the core, let the next one in; stopping twice is harmless."""
         self._watcher.stop()
+        self._audit_check.join()
         if self._server is not None:
             self._server.stop()
         self.core.stop()
@@ -127,7 +133,23 @@ def launch(
     watcher = Watcher(config.files, lambda _changed: core.reload(), core.warn)
     core.start()
     watcher.start()
-    return RunningCore(core, config, log, watcher, server, lock, temporary)
+    # In a thread of its own: years of rows take a second, and nothing waits for the answer.
+    audit_check = threading.Thread(
+        target=check_audit, args=(locations.audit_file, core.warn), name="audit check"
+    )
+    audit_check.start()
+    return RunningCore(core, config, log, watcher, audit_check, server, lock, temporary)
+
+
+def check_audit(audit_file: Path, warn: Callable[[str], None]) -> None:
+    """Warn when the audit trail was altered or cannot be read."""
+    try:
+        report = verify_chain(audit_file)
+    except SystemFailure as error:
+        warn(str(error))
+    else:
+        if not report.intact:
+            warn(f"the audit trail {audit_file} breaks at line {report.line}: {report.reason}")
 
 
 def choose_model(
