@@ -133,12 +133,9 @@ class Pane(Drawn, can_focus=True):
             self.show(self._view)
         self._lay()
 
-    def on_focus(self) -> None:
-        """Mark the title."""
-        self._lay()
-
-    def on_blur(self) -> None:
-        """Unmark the title."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Mark the title of the pane in focus."""
+        super().watch_has_focus(has_focus)
         self._lay()
 
     def _room(self) -> tuple[int, int]:
