@@ -81,7 +81,12 @@ def _main_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(words: Sequence[str]) -> int:
+    # --home and --set may stand anywhere, behind a command's own subcommand, too.
+    anywhere = _Parser(prog="adan-core", add_help=False, allow_abbrev=False)
+    _global_options(anywhere)
+    everywhere, rest = anywhere.parse_known_args(words)
+    arguments = _main_parser().parse_args(rest)
     name: str = arguments.command
     summary, module_name = COMMANDS[name]
     module = import_module(f"adan_core.cli.{module_name}")
@@ -94,7 +99,8 @@ def _run(arguments: argparse.Namespace) -> int:
     _global_options(parser)
     module.configure(parser)
     chosen = parser.parse_args(arguments.words)
-    home = locate(chosen.home or arguments.home, os.environ)
+    chosen.home = everywhere.home
+    home = locate(everywhere.home, os.environ)
     # Compiled kernels belong to ADAN's cache; numba asks the environment when it is first imported.
     os.environ.setdefault("NUMBA_CACHE_DIR", str(home.numba_cache))
     stdin, stdout, stderr = system_streams()
@@ -105,7 +111,7 @@ def _run(arguments: argparse.Namespace) -> int:
         stdout=stdout,
         stderr=stderr,
         environment=os.environ,
-        overrides=(*arguments.overrides, *chosen.overrides),
+        overrides=tuple(everywhere.overrides),
     )
     code: int = module.run(chosen, context)
     return code
@@ -114,7 +120,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def main(words: Sequence[str] | None = None) -> NoReturn:
     """Carry out one command line and exit with its code."""
     try:
-        code = _run(_main_parser().parse_args(words))
+        code = _run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
     except AdanError as error:
         print(f"adan-core: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The same actions over the same candles give the same equity: environment, backtest, replay."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -94,7 +95,7 @@ def synthetic_candles() -> CandleSeries:
     return replace(made, symbol="BTC/USDT")
 
 
-MARKETS = {
+MARKETS: dict[str, Callable[[], CandleSeries]] = {
     "synthetic 5m": synthetic_candles,
     "real 5m with an outage": lambda: real_candles(
         "binance-spot_BTCUSDT_5m_2020-12_2021-07.parquet", "5m", 4000, 4000
