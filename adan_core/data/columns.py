@@ -233,8 +233,9 @@ def _jump(table: Table, time: int, opening: Floats, close: Floats) -> float:
     if stamps.dtype == pl.String and is_epoch(stamps):
         stamps = stamps.cast(pl.Float64, strict=False)
     order = stamps.arg_sort().to_numpy()
-    gaps = np.abs(opening[order][1:] - close[order][:-1])
-    return float(np.nanmean(gaps)) if np.isfinite(gaps).any() else 0.0
+    known = np.isfinite(opening[order][1:]) & np.isfinite(close[order][:-1])
+    gaps = np.abs(opening[order][1:][known] - close[order][:-1][known])
+    return float(np.mean(gaps)) if gaps.size else 0.0
 
 
 def _numeric(table: Table, index: int) -> bool:

@@ -223,8 +223,13 @@ def _refuse_outside(outside: NDArray[np.bool_], column: "pl.Series", name: str) 
 
 
 def _outside(column: "pl.Series", name: str, index: int) -> DataError:
+    import polars as pl
+
+    text = column.dtype == pl.String
+    # A date past the year 9999 has no Python value to show; its count since 1970 always has.
+    value = repr(column[index]) if text else str(column.slice(index, 1).to_physical()[0])
     return DataError(
-        f"row {index + 1} of column {name} is {column[index]!r}",
+        f"row {index + 1} of column {name} is {value}",
         "a time from 2001 to 2100, all rows in one unit (s, ms, us or ns)",
     )
 

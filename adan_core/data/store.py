@@ -5,6 +5,7 @@ replacing a data set writes the new file, then the new sidecar, then removes the
 reads meanwhile, or after a crash at any instant, sees the old data set or the new one.
 """
 
+import hashlib
 import io
 import re
 from collections.abc import Sequence
@@ -31,7 +32,8 @@ class DatasetInfo:
     """A data set's sidecar: what it holds, where it came from, what was found on the way in.
 
     ``start`` is the first opening and ``end`` the last closing in milliseconds; ``missing`` counts
-    the candles absent between them; ``file`` is the Parquet file beside the sidecar.
+    the candles absent between them; ``file`` is the Parquet file beside the sidecar and
+    ``file_hash`` the BLAKE2b-128 of its bytes.
     """
 
     schema_version: int
@@ -46,6 +48,7 @@ class DatasetInfo:
     source: str
     content_hash: str
     file: str
+    file_hash: str
     findings: tuple[Finding, ...]
 
 
@@ -139,6 +142,7 @@ class CandleStore:
                     "a new name",
                     "add --name OTHER, or --replace to put this one in its place",
                 )
+            content = _parquet(series)
             duration = series.timeframe.duration
             start = int(series.open_time[0])
             end = int(series.open_time[-1]) + duration
@@ -155,9 +159,10 @@ class CandleStore:
                 source=source,
                 content_hash=series.content_hash,
                 file=f"{name}.{series.content_hash[:16]}.parquet",
+                file_hash=_digest(content),
                 findings=tuple(findings),
             )
-            write_atomically(self.root / info.file, _parquet(series))
+            write_atomically(self.root / info.file, content)
             write_atomically(self._sidecar(name), msgspec.json.encode(info))
             self._remove_leftovers(name, info.file)
         return info
@@ -183,24 +188,31 @@ class CandleStore:
 
         try:
             content = (self.root / info.file).read_bytes()
-            frame = pl.read_parquet(io.BytesIO(content))
+        except OSError as error:
+            raise self._damaged(
+                info.name, f"its candles are unreadable ({error.strerror})"
+            ) from error
+        # Checked before it is parsed: a parser may do worse than complain about damaged bytes.
+        if _digest(content) != info.file_hash:
+            raise self._damaged(info.name, "its file does not have the hash it was stored with")
+        try:
+            frame = pl.read_parquet(io.BytesIO(content)).select(
+                pl.col("timestamp").dt.timestamp("ms"),
+                pl.col("open", "high", "low", "close", "volume").cast(pl.Float64),
+            )
             series = CandleSeries(
                 info.symbol,
                 Timeframe.parse(info.timeframe),
-                frame["timestamp"].dt.timestamp("ms").to_numpy(),
+                frame["timestamp"].to_numpy(),
                 frame["open"].to_numpy(),
                 frame["high"].to_numpy(),
                 frame["low"].to_numpy(),
                 frame["close"].to_numpy(),
                 frame["volume"].to_numpy(),
-                synthetic=info.synthetic,
+                info.synthetic,
             )
-        except OSError as error:
-            raise self._damaged(
-                info.name, f"its candles are unreadable ({error.strerror})"
-            ) from error
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise self._damaged(info.name, "its Parquet file is damaged") from error
+        except pl.exceptions.PolarsError as error:
+            raise self._damaged(info.name, "its file holds no candles") from error
         except DataError as error:
             raise self._damaged(info.name, error.found) from error
         if series.content_hash != info.content_hash or len(series) != info.rows:
@@ -238,6 +250,10 @@ class CandleStore:
 @dataclass(frozen=True, slots=True)
 class _Version:
     schema_version: int
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _parquet(series: CandleSeries) -> bytes:

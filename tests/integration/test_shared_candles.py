@@ -76,7 +76,7 @@ def test_every_defect_is_refused_by_its_name_and_can_be_marked(name: str) -> Non
     assert _DEFECTS[name] <= {each.code for each in examined.findings}
     with pytest.raises(DataError, match=str(examined.report.refusals[0].code)):
         examined.series()
-    mark = {
+    mark: dict[FindingCode, Treatment] = {
         code: Treatment.MARK
         for code, allowed in treatable().items()
         if Treatment.MARK in allowed and code is not FindingCode.ZERO_VOLUME

@@ -79,5 +79,8 @@ def test_series_that_do_not_belong_together_are_not_joined() -> None:
         concatenate([make().slice(3, 6), make().slice(0, 3)])
     with pytest.raises(DataError):
         concatenate([])
+    four = np.full(4, 10.0)
     with pytest.raises(DataError, match="shape"):
-        CandleSeries("BTC/USDT", SPAN, make().open_time, *[np.ones(5)] * 5, synthetic=False)
+        CandleSeries(
+            "BTC/USDT", SPAN, make().open_time, four, four, four, four, four, synthetic=True
+        )

@@ -1,8 +1,10 @@
 """A data set is whole or absent, verified on every read, and written by one process at a time."""
 
+import hashlib
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from adan_core.data.export import to_frame
@@ -88,9 +90,23 @@ def test_a_damaged_file_is_refused_with_what_to_do(store: CandleStore, position:
 
 def test_candles_exchanged_for_others_are_found_by_their_hash(store: CandleStore) -> None:
     info = store.write("name", SERIES, "a test")
-    to_frame(OTHER).write_parquet(store.root / info.file)
+    path = store.root / info.file
+    to_frame(OTHER).write_parquet(path)
     with pytest.raises(DataError, match="hash"):
         store.read("name")
+    sidecar = store.root / "name.json"
+    for stranger, message in (
+        (to_frame(OTHER), "hash they were stored with"),
+        (to_frame(SERIES).drop("close"), "no candles"),
+        (to_frame(SERIES).with_columns(pl.lit("x").alias("open")), "no candles"),
+        (to_frame(SERIES).with_columns(pl.lit(None).alias("low")), "column low"),
+    ):
+        stranger.write_parquet(path)
+        record = json.loads(sidecar.read_text())
+        record["file_hash"] = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        sidecar.write_text(json.dumps(record))
+        with pytest.raises(DataError, match=message):
+            store.read("name")
 
 
 @pytest.mark.parametrize(
