@@ -19,8 +19,8 @@ examples:
   adan-core backtest --dataset sample --json              (the newest model made for such candles)
   adan-core backtest simulated-s0-20260101-120000 --dataset sample --json --curve
 
-All candles are used, those a model has learnt from too, and it says how many they are: to judge a
-model use `adan-core evaluate`.
+The plain strategies trade without stop-loss and take-profit. All candles are used, those a model
+has learnt from too, and it says how many they are: to judge a model use `adan-core evaluate`.
 """
 
 
@@ -99,7 +99,7 @@ def _play_strategy(strategy: str, series: "CandleSeries", settings: "Settings") 
     return run_targets(
         series,
         makers[strategy](series),
-        economics(settings, series.symbol),
+        economics(settings, series.symbol).unprotected(),
         settings.account.starting_capital,
     )
 

@@ -56,7 +56,7 @@ class RegimeResult:
 
 @dataclass(frozen=True, slots=True)
 class StrategyResult:
-    """One strategy over the test part, net of costs."""
+    """One strategy over the test part, net of costs; only the model trades with protection."""
 
     strategy: str
     metrics: PerformanceMetrics
@@ -173,12 +173,13 @@ def evaluate(
     part = segment(known, frame, model.normaliser, costs, start, period.stop)
     tested = known.slice(start, period.stop)
     capital = settings.account.starting_capital
+    plain = costs.unprotected()
     witness = _Witness(model.policy)
     runs = {
         MODEL: run_policy(tested, part, witness, capital),
         FLAT: run_targets(tested, flat_targets(tested), costs, capital),
-        BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), costs, capital),
-        SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), costs, capital),
+        BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), plain, capital),
+        SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), plain, capital),
     }
     regimes = detect_regimes(known).regimes[start : period.stop - 1]
     results = tuple(

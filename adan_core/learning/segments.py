@@ -1,6 +1,6 @@
 """Stretches of market that accounts are played over, and what trading costs and allows there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ class Economics:
     rules: MarketRules
     stop_loss: float
     take_profit: float
+
+    def unprotected(self) -> "Economics":
+        """Return the same without stop-loss and take-profit, as a textbook strategy trades."""
+        return replace(self, stop_loss=0.0, take_profit=0.0)
 
     def as_array(self) -> Floats:
         """Return the figures in the order ``step_one`` reads them, shape (10,)."""

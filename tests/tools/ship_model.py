@@ -21,15 +21,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.config.settings import Settings
+from adan_core.data.features import FeatureSet
 from adan_core.data.series import CandleSeries
+from adan_core.data.state import build_frame
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.time import SystemClock
 from adan_core.domain.training import TrainingProgress
 from adan_core.learning.evaluation import FLAT, MODEL, Evaluation, evaluate
+from adan_core.learning.inference import Network
 from adan_core.learning.lessons import Lesson, new_lesson, seal_outcome
-from adan_core.learning.market import feature_text, market_rules, simulated_training_series
+from adan_core.learning.market import (
+    economics,
+    feature_text,
+    market_rules,
+    segment,
+    simulated_training_series,
+)
 from adan_core.learning.registry import ModelRegistry, ServiceModel
 from adan_core.learning.runs import RunFolder
+from adan_core.learning.selection import Validator
 from adan_core.learning.training import TrainingJob
 from adan_core.learning.training_plan import TrainingOutcome
 from adan_core.resilience.deadline import Deadline
@@ -38,7 +48,8 @@ from adan_core.security.public_keys import write_public_key
 SHIPPED = Path(__file__).resolve().parents[2] / "adan_core" / "shipped_models"
 # No run trains on these: seeds of the market itself, far from what market.py derives for training.
 JUDGING_SEEDS = (881_001, 881_002, 881_003, 881_004)
-JUDGING_CANDLES = 60_000
+CHOOSING_SEEDS = (882_001, 882_002)
+PATH_CANDLES = 60_000
 
 
 def train(
@@ -64,22 +75,36 @@ def _quiet(_progress: TrainingProgress) -> None:
     """Say nothing."""
 
 
-def judging_paths(settings: Settings) -> list[CandleSeries]:
-    """Return fresh paths of every symbol's market."""
+def fresh_paths(settings: Settings, seeds: tuple[int, ...]) -> list[CandleSeries]:
+    """Return paths of every symbol's market, one per seed."""
     return [
         SimulatedMarket(
             symbol, settings.market.timeframe, seed, market_rules(settings, symbol).tick_size
-        ).candles(0, JUDGING_CANDLES)
+        ).candles(0, PATH_CANDLES)
         for symbol in settings.market.symbols
-        for seed in JUDGING_SEEDS
+        for seed in seeds
     ]
+
+
+def choice_score(settings: Settings, lesson: Lesson, outcome: TrainingOutcome) -> float:
+    """Return what a candidate earns per 1000 candles on paths common to all candidates."""
+    ladder = settings.ladder()
+    spec = FeatureSet.parse(lesson.record.features, "features")
+    parts = []
+    for series in fresh_paths(settings, CHOOSING_SEEDS):
+        frame = build_frame(series, ladder, spec)
+        costs = economics(settings, series.symbol)
+        parts.append(segment(series, frame, lesson.normaliser, costs, 0, len(series)))
+    plan = lesson.plan
+    validator = Validator(tuple(parts), plan.learning.exposures, plan.capital)
+    return validator.score(Network.from_weights(outcome.weights))
 
 
 def judge(model: ServiceModel, settings: Settings) -> list[Evaluation]:
     """Judge ``model`` on every fresh path."""
     return [
         evaluate(model, series, settings, f"fresh simulated path {place}")
-        for place, series in enumerate(judging_paths(settings))
+        for place, series in enumerate(fresh_paths(settings, JUDGING_SEEDS))
     ]
 
 
@@ -98,8 +123,9 @@ def main() -> int:
         runs = []
         for seed in chosen.seeds:
             lesson, outcome = train(settings, features, seed, chosen.steps, workshop / "runs")
-            print(f"seed {seed}: {outcome.score:+.4f} per 1000 candles on validation", flush=True)
-            runs.append((outcome.score, lesson, outcome))
+            score = choice_score(settings, lesson, outcome)
+            print(f"seed {seed}: {score:+.4f} per 1000 candles, to choose by", flush=True)
+            runs.append((score, lesson, outcome))
         _, lesson, outcome = max(runs, key=lambda run: run[0])
         key = Ed25519PrivateKey.generate()
         public = key.public_key().public_bytes_raw()

@@ -1,0 +1,144 @@
+"""Performance figures: published answers, N/A with its reason, and what must hold always."""
+
+import csv
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from adan_core.domain.time import DAY, HOUR
+from adan_core.learning import metrics
+from adan_core.learning.metrics import UncomputableError
+from tests.support import shared_data
+
+PERIODS = {"daily": 252.0, "weekly": 52.0, "monthly": 12.0}
+
+
+def known_cases() -> list[tuple[dict[str, Any], list[float]]]:
+    folder = shared_data() / "known_answers" / "empyrical"
+    content = json.loads((folder / "empyrical_cases.json").read_text())
+    found = []
+    for case in content["cases"]:
+        returns = content["series"][case["args"]["returns"]]["values"]
+        found.append((case, [0.0 if value is None else value for value in returns]))
+    return found
+
+
+def equity_of(returns: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.cumprod(np.array([1.0, *(1.0 + value for value in returns)]))
+
+
+def test_empyrical_known_answers() -> None:
+    checked = 0
+    for case, returns in known_cases():
+        name, expected = case["function"], case["expected"]
+        if not isinstance(expected, float) or len(returns) < 2:
+            continue
+        if case["args"].get("risk_free") or case["args"].get("starting_value"):
+            continue
+        equity = equity_of(returns)
+        period = PERIODS[case["args"].get("period", "daily")]
+        # empyrical leaves a missing first return out of the sample; so does this comparison.
+        sample = np.array(returns)
+        if case["args"]["returns"] == "mixed_returns":
+            sample = sample[1:]
+        years = len(returns) / period
+        if name == "max_drawdown":
+            found = -metrics.max_drawdown(equity)
+        elif name == "cum_returns_final":
+            found = metrics.total_return(equity)
+        elif name == "annual_return":
+            found = metrics.annual_return(equity, years)
+        elif name == "calmar_ratio":
+            found = metrics.calmar_ratio(equity, years)
+        elif name == "sharpe_ratio":
+            found = metrics.sharpe_ratio(sample, period)
+        elif name == "annual_volatility":
+            if case["args"].get("alpha", 2.0) != 2.0:
+                continue
+            found = metrics.volatility(sample, period)
+        else:
+            continue
+        assert found == pytest.approx(expected, abs=6e-5), case
+        checked += 1
+    assert checked >= 15
+
+
+def test_bacon_downside_deviation() -> None:
+    folder = shared_data() / "known_answers" / "performanceanalytics"
+    expected = json.loads((folder / "bacon_expected.json").read_text())
+    rows = list(csv.reader((folder / "portfolio_bacon.csv").read_text().splitlines()))[1:]
+    returns = np.array([float(row[1]) for row in rows])
+    published = expected["DownsideDeviation(portfolio_bacon[,1], MAR)"]
+    found = metrics.downside_deviation(returns, published["MAR"])
+    assert round(found, published["decimals"]) == published["expected"]
+
+
+def test_sortino_and_tail_by_hand() -> None:
+    returns = np.array([0.02, -0.01, 0.03, -0.02] * 5)
+    downside = np.sqrt((0.01**2 + 0.02**2) / 4.0)
+    assert metrics.sortino_ratio(returns, 365.0) == pytest.approx(
+        0.005 / downside * np.sqrt(365.0), rel=1e-12
+    )
+    assert metrics.value_at_risk(returns) == pytest.approx(-0.02)
+    assert metrics.expected_shortfall(returns) == pytest.approx(-0.02)
+
+
+def test_profit_factor_and_win_rate_are_on_money() -> None:
+    pnl = np.array([30.0, -10.0, -5.0, 0.0])
+    assert metrics.profit_factor(pnl) == 2.0
+    assert metrics.win_rate(pnl) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("compute", "why"),
+    [
+        (lambda: metrics.sharpe_ratio(np.full(9, 0.01), 252.0), "do not vary"),
+        (lambda: metrics.sharpe_ratio(np.array([0.01]), 252.0), "fewer than two"),
+        (lambda: metrics.sortino_ratio(np.array([0.01, 0.02]), 252.0), "no bar lost"),
+        (lambda: metrics.calmar_ratio(np.array([1.0, 2.0]), 1.0), "no drawdown"),
+        (lambda: metrics.profit_factor(np.array([1.0])), "no losing trade"),
+        (lambda: metrics.win_rate(np.array([])), "no closed trade"),
+        (lambda: metrics.value_at_risk(np.full(19, 0.01)), "fewer than 20"),
+        (lambda: metrics.annual_return(np.array([1.0, 9.0]), 1e-3), "out of all proportion"),
+        (lambda: metrics.bar_returns(np.array([1.0, 0.0])), "zero or below"),
+    ],
+)
+def test_what_cannot_be_computed_says_why(compute: Any, why: str) -> None:
+    with pytest.raises(UncomputableError, match=why):
+        compute()
+
+
+def test_a_flat_account_has_no_ratios_and_no_sentinels() -> None:
+    flat = metrics.measure(np.full(100, 10_000.0), np.array([]), np.zeros(99), 0.0, 0.0, HOUR)
+    assert flat.total_return == 0.0
+    assert flat.max_drawdown == 0.0
+    for name in ("sharpe_ratio", "sortino_ratio", "calmar_ratio", "win_rate", "profit_factor"):
+        assert getattr(flat, name) is None
+        assert flat.unavailable[name]
+    assert flat.composite_score is None
+    assert flat.unavailable["composite_score"].endswith("is not available")
+    assert set(flat.unavailable) == {
+        name for name in flat.__slots__ if getattr(flat, name) is None
+    }
+
+
+@given(
+    arrays.arrays(np.float64, st.integers(2, 200), elements=st.floats(-0.3, 0.3)),
+    arrays.arrays(np.float64, st.integers(0, 30), elements=st.floats(-1e4, 1e4)),
+)
+def test_bounds_hold_always(returns: Any, pnl: Any) -> None:
+    equity = 10_000.0 * np.cumprod(np.concatenate([[1.0], 1.0 + returns]))
+    found = metrics.measure(equity, pnl, np.abs(returns), 5.0, 1.0, DAY)
+    assert found.max_drawdown is not None
+    assert 0.0 <= found.max_drawdown < 1.0
+    assert found.log_return == pytest.approx(np.log(equity[-1] / equity[0]), abs=1e-9)
+    assert found.win_rate is None or 0.0 <= found.win_rate <= 1.0
+    assert found.profit_factor is None or found.profit_factor >= 0.0
+    assert found.composite_score is None or -1.0 < found.composite_score < 1.0
+    if found.expected_shortfall is not None and found.var_95 is not None:
+        assert found.expected_shortfall <= found.var_95 + 1e-15
