@@ -54,6 +54,18 @@ def _probabilities(reading: RegimeReading, width: int) -> Line:
     return (*spans, (" ", Ink.TEXT), *numbers)
 
 
+def _drivers(reading: RegimeReading, width: int) -> str:
+    """Return the measured values behind the answer, in short where they would not fit."""
+    for gap, word in (("  ", "volatility"), ("  ", "vol"), (" ", "vol")):
+        text = gap.join(
+            f"{clean(name).replace('volatility', word)} {figures.number(value, 3)}"
+            for name, value in reading.drivers
+        )
+        if len(text) <= width:
+            break
+    return text or "no drivers given"
+
+
 def _rows(
     symbol: str, reading: RegimeReading, view: View, width: int, *, roomy: bool
 ) -> list[Line]:
@@ -61,7 +73,7 @@ def _rows(
     held = figures.MISSING if market_time is None else figures.span(market_time - reading.since)
     index = list(Regime).index(reading.regime)
     chance = reading.probabilities[index] if index < len(reading.probabilities) else None
-    drivers = "  ".join(f"{clean(name)} {figures.number(value)}" for name, value in reading.drivers)
+    drivers = _drivers(reading, width - 1)
     first: Line = (
         (fit(clean(symbol), 9), Ink.STRONG),
         (" ", Ink.TEXT),
@@ -69,7 +81,7 @@ def _rows(
         (f"{figures.percent(chance, decimals=0):>6}", Ink.STRONG),
         (f"  for {held}", Ink.MUTED),
     )
-    last: Line = ((f" {drivers or 'no drivers given'}", Ink.MUTED),)
+    last: Line = ((f" {drivers}", Ink.MUTED),)
     lines = [first, _probabilities(reading, width), last]
     return [*lines, ((" ", Ink.TEXT),)] if roomy else lines
 
