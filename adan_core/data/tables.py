@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adan_core.data.framed import read_framed
 from adan_core.domain.errors import DataError
 
 if TYPE_CHECKING:
@@ -209,30 +210,19 @@ def _floats(name: str, column: str, values: list[Any]) -> "pl.Series":
     return pl.Series(column, numbers, dtype=pl.Float64)
 
 
-def _read_parquet(name: str, content: bytes) -> Table:
-    import polars as pl
-
-    return _framed(name, "Parquet", lambda: pl.read_parquet(io.BytesIO(content)))
-
-
-def _read_feather(name: str, content: bytes) -> Table:
-    import polars as pl
-
-    return _framed(name, "Feather", lambda: pl.read_ipc(io.BytesIO(content)))
-
-
-def _framed(name: str, form: str, read: Callable[[], "pl.DataFrame"]) -> Table:
-    import polars as pl
-
-    try:
-        frame = read()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise DataError(
-            f"{name} cannot be read as {form}: {str(error).splitlines()[0]}", "a whole file"
-        ) from error
+def _read_framed(name: str, form: str, content: bytes) -> Table:
+    frame = read_framed(name, form, content)
     if not frame.height:
         raise DataError(f"{name} has no rows", "candles")
     return Table(tuple(frame.columns), tuple(frame.get_columns()), 0)
+
+
+def _read_parquet(name: str, content: bytes) -> Table:
+    return _read_framed(name, "parquet", content)
+
+
+def _read_feather(name: str, content: bytes) -> Table:
+    return _read_framed(name, "feather", content)
 
 
 _READERS: dict[str, Callable[[str, bytes], Table]] = {

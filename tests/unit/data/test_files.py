@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -225,7 +226,7 @@ def test_the_symbol_is_read_from_usual_names(tmp_path: Path, name: str, symbol: 
 
 @given(
     content=st.binary(max_size=300),
-    ending=st.sampled_from(["csv", "csv.gz", "json", "json.gz", "parquet", "feather", "txt"]),
+    ending=st.sampled_from(["csv", "csv.gz", "json", "json.gz", "txt"]),
 )
 def test_no_bytes_end_in_anything_but_a_data_error(
     tmp_path: Path, content: bytes, ending: str
@@ -256,18 +257,44 @@ def test_no_table_ends_in_anything_but_a_series_or_a_data_error(
         assert len(examine(path, Reading()).series()) > 0
 
 
-@given(
-    position=st.integers(0, 5000),
-    byte=st.integers(0, 255),
-    ending=st.sampled_from(["parquet", "feather", "csv.gz"]),
-)
+@given(position=st.integers(0, 5000), byte=st.integers(0, 255))
 def test_a_flipped_byte_ends_in_a_series_or_a_data_error(
-    tmp_path: Path, position: int, byte: int, ending: str
+    tmp_path: Path, position: int, byte: int
+) -> None:
+    path = tmp_path / "BTCSIM_1h.csv.gz"
+    export(SERIES, path, replace=True)
+    _damage(path, position, byte)
+    with suppress(DataError):
+        assert len(examine(path, Reading()).series()) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_a_damaged_binary_file_ends_in_a_series_or_a_data_error(
+    tmp_path: Path, ending: str
 ) -> None:
     path = tmp_path / f"BTCSIM_1h.{ending}"
-    export(SERIES, path, replace=True)
+    for position in range(7, 9000, 700):
+        export(SERIES, path, replace=True)
+        _damage(path, position, 0xFF)
+        with suppress(DataError):
+            assert len(examine(path, Reading()).series()) > 0
+
+
+def test_a_decoder_that_dies_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "BTCSIM_1h.parquet"
+    export(SERIES, path, replace=False)
+    killer = tmp_path / "python"
+    killer.write_text("#!/bin/sh\nkill -ABRT $$\n")
+    killer.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(killer))
+    with pytest.raises(DataError, match="damaged"):
+        examine(path, Reading())
+
+
+def _damage(path: Path, position: int, byte: int) -> None:
     data = bytearray(path.read_bytes())
     data[position % len(data)] = byte
     path.write_bytes(bytes(data))
-    with suppress(DataError):
-        assert len(examine(path, Reading()).series()) > 0
