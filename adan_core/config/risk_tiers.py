@@ -115,18 +115,6 @@ def untradable(
     }
 
 
-def position_caps(
-    tiers: Sequence[Tier], minimum_notional: float, smallest_exposure: float = 1.0
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the tiers' lower bounds and position caps, as the sizing kernel takes them.
-
-    The cap of a tier that does not trade at this ``minimum_notional`` is 0.
-    """
-    closed = untradable(tiers, minimum_notional, smallest_exposure)
-    lower = tuple(tier.lower for tier in tiers)
-    return lower, tuple(0.0 if tier.name in closed else tier.position_cap for tier in tiers)
-
-
 def loosened_tiers(old: Sequence[Tier], new: Sequence[Tier]) -> tuple[str, ...]:
     """Return a sentence for each limit that ``new`` relaxes at some capital, compared with ``old``."""
     found: list[str] = []

@@ -57,12 +57,15 @@ class Watcher:
 
     def _run(self) -> None:
         try:
+            folders: set[Path] = set()
             while not self._stop.is_set():
-                self._watch(self._folders())
+                known, folders = folders, self._folders()
+                # What changed in a folder before it was watched was not seen: look at everything.
+                self._watch(folders, anew=bool(known))
         except Exception as error:  # noqa: BLE001 (the thread's outermost frame)
             self._on_failure(f"changed settings and themes are no longer seen: {error}")
 
-    def _watch(self, folders: set[Path]) -> None:
+    def _watch(self, folders: set[Path], *, anew: bool) -> None:
         """Watch ``folders`` until stopped, or until other folders are the ones to watch."""
 
         def relevant(_: Change, path: str) -> bool:
@@ -73,17 +76,17 @@ class Watcher:
             watch_filter=relevant,
             debounce=200,
             step=20,
-            rust_timeout=500,
+            rust_timeout=250,
             yield_on_timeout=True,
             stop_event=self._stop,
             recursive=False,
             ignore_permission_denied=True,
         ):
             self.watching.set()
-            touched = {self._concerned(Path(path)) for _, path in changes}
-            if self._folders() != folders:
-                # A folder came or went; what changed in a new one before it was watched is not known.
-                self._callback(self._paths)
-                return
+            concerned = (self._concerned(Path(path)) for _, path in changes)
+            touched = self._paths if anew else frozenset(path for path in concerned if path)
+            anew = False
             if touched:
-                self._callback(frozenset(path for path in touched if path is not None))
+                self._callback(touched)
+            if self._folders() != folders:
+                return

@@ -13,7 +13,6 @@ from adan_core.config.risk_tiers import (
     Tier,
     check_bounds,
     loosened_tiers,
-    position_caps,
     tier_at,
     untradable,
 )
@@ -98,10 +97,6 @@ def test_a_tier_below_the_venues_minimum_does_not_trade_and_says_so() -> None:
     assert set(closed) == {"micro", "small"}
     assert "11.25" in closed["micro"]
     assert "12" in closed["micro"]
-    lower, caps = position_caps(TIERS, 12.0)
-    assert caps[:2] == (0.0, 0.0)
-    assert caps[2:] == tuple(tier.position_cap for tier in TIERS[2:])
-    assert lower == tuple(tier.lower for tier in TIERS)
 
 
 def test_loosening_is_seen_at_whatever_capital_it_happens() -> None:

@@ -93,6 +93,7 @@ def test_a_forgotten_alert_is_said_anew() -> None:
     assert desk.warn("one").alert_id != first.alert_id
     desk.manager.configure(COOLDOWN, 10)
     assert len(desk.manager.alerts()) == 10
+    assert len(desk.manager._last_said) == 10  # nor does it grow out of sight
 
 
 def test_threads_raising_at_once_lose_nothing() -> None:

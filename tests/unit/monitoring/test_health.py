@@ -36,7 +36,7 @@ class Machine:
         self.gpu_may_answer.set()
         self.error: OSError | None = None
         monkeypatch.setattr(module, "read_machine", self.machine)
-        manager = AlertManager(self.clock, 300.0, 100, self.said.append)
+        self.alerts = manager = AlertManager(self.clock, 300.0, 100, self.said.append)
         self.monitor = HealthMonitor(
             LIMITS.model_copy(update={"health_seconds": 0.001}),
             Path("/"),
@@ -119,6 +119,7 @@ def test_a_limit_crossed_is_said_once_and_again_when_it_worsens(machine: Machine
         ("MEMORY", Severity.CRITICAL),
         ("DISK", Severity.CRITICAL),
     ]
+    assert [alert.repeats for alert in machine.alerts.alerts()] == [0, 0, 0]
 
 
 def test_a_probe_that_hangs_is_said_and_its_old_figures_are_not_shown(machine: Machine) -> None:
