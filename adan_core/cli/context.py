@@ -40,8 +40,10 @@ class Context:
         print(text, file=self.stdout, flush=True)
 
     def warn(self, text: str) -> None:
-        """Write one line for a person, apart from the command's result."""
-        print(text, file=self.stderr, flush=True)
+        """Write one line for a person, apart from the command's result, without any key in it."""
+        from adan_core.security.redaction import redact_text
+
+        print(redact_text(text), file=self.stderr, flush=True)
 
     def emit(self, value: object) -> None:
         """Write one JSON document and a newline: what ``--json`` asks for."""

@@ -123,7 +123,10 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         code = _run(sys.argv[1:] if words is None else words)
         sys.stdout.flush()
     except AdanError as error:
-        print(f"adan-core: {error}", file=sys.stderr)
+        # A message may quote what it refuses, and somebody may have put a key there.
+        from adan_core.security.redaction import redact_text
+
+        print(f"adan-core: {redact_text(str(error))}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130

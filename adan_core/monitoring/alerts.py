@@ -8,6 +8,7 @@ from typing import Final
 from adan_core.domain.alerts import Alert, Severity
 from adan_core.domain.errors import UsageError
 from adan_core.domain.time import Clock
+from adan_core.security.redaction import redact_text
 
 HALT: Final = "HALT"
 FLATTEN: Final = "FLATTEN"
@@ -47,8 +48,10 @@ class AlertManager:
         """Say something the operator should know; return the alert, new or counted once more.
 
         ``code`` names the condition (put what it is about into it, e.g. ``STALE BTC/SIM``, where
-        each needs saying); a duplicate takes on the newest ``message``.
+        each needs saying); a duplicate takes on the newest ``message``. Secrets are taken out of
+        both: alerts leave the machine.
         """
+        code, message = redact_text(code), redact_text(message)
         with self._lock:
             now = self._clock.monotonic()
             said_id, said_at = self._last_said.get((code, severity), (0, now))

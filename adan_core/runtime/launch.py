@@ -96,8 +96,10 @@ def launch(
     ModelError, DataError or SecurityError, each before anything was started.
     """
     harden_process()
+    # Before the settings are read: a key in them is a key to revoke, not a key that is unknown.
+    own_files = [*locations.config.glob("*.yaml"), *locations.themes_folder.glob("*.yaml")]
+    refuse_exposed_secrets((*own_files, locations.config / ".env", locations.log_file), environment)
     config = ConfigManager(locations, options.overrides, environment, clock)
-    refuse_exposed_secrets((locations.settings_file, locations.log_file), environment)
     market = plan_market(config.settings, options.mode, options.dataset, locations)
     model = choose_model(
         open_registry(locations), options.model, market, config.settings, locations

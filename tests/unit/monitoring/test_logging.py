@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from adan_core.domain.alerts import LogLine
+from adan_core.domain.alerts import LogLine, Severity
 from adan_core.domain.time import ManualClock
+from adan_core.monitoring.alerts import AlertManager
 from adan_core.monitoring.log_file import LogFile
 from adan_core.monitoring.logging import LogSystem, configure_logging, correlated
 from adan_core.security.secret import Secret
@@ -249,3 +250,12 @@ def test_a_disk_that_refuses_is_counted_not_raised(tmp_path: Path) -> None:
     file.append(b"{}")
     assert file.lost == 1
     assert file.last_error
+
+
+def test_an_alert_carries_no_secret_off_the_machine() -> None:
+    manager = AlertManager(ManualClock(NOON), 300.0, 10, lambda _alert: None)
+    alert = manager.raise_alert(
+        f"settings: found {CANARY}", Severity.WARNING, f'market.seed: found "{CANARY}"'
+    )
+    assert CANARY not in repr(alert)
+    assert CANARY not in repr(manager.alerts())
