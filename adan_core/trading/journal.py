@@ -103,7 +103,10 @@ class Journal:
                 return
             if known.status is OrderStatus.INTENT:
                 self._move(seen.client_id, OrderStatus.SENDING)
-            if known.status is not seen.status and not known.status.terminal:
+            if known.status is OrderStatus.REJECTED:
+                # Taken for absent, and there all the same: what the exchange shows is a fact.
+                self._set_status(seen.client_id, seen.status, seen.reason)
+            elif known.status is not seen.status and not known.status.terminal:
                 self._move(seen.client_id, seen.status, seen.reason)
             self._file.write(
                 "UPDATE orders SET exchange_id = ?, quantity = ?, trigger_price = ? "
@@ -239,7 +242,7 @@ class Journal:
     def non_terminal_orders(self) -> tuple[Order, ...]:
         """Return every order that is neither filled nor canceled nor rejected, oldest first."""
         return self._orders(
-            "WHERE status NOT IN ('filled', 'canceled', 'rejected') ORDER BY sequence"
+            "WHERE status IN ('intent', 'sending', 'open', 'unknown') ORDER BY sequence"
         )
 
     def orders_of_decision(self, decision_id: str) -> tuple[Order, ...]:
@@ -276,8 +279,11 @@ class Journal:
                 raise TradingError(
                     f"order {client_id} would go from {order.status} to {status}", allowed
                 )
-            self._file.write(
-                "UPDATE orders SET status = ?, reason = iif(? = '', reason, ?), updated_at = ? "
-                "WHERE client_id = ?",
-                (status.value, reason, reason, self._clock.now(), client_id),
-            )
+            self._set_status(client_id, status, reason)
+
+    def _set_status(self, client_id: str, status: OrderStatus, reason: str) -> None:
+        self._file.write(
+            "UPDATE orders SET status = ?, reason = iif(? = '', reason, ?), updated_at = ? "
+            "WHERE client_id = ?",
+            (status.value, reason, reason, self._clock.now(), client_id),
+        )

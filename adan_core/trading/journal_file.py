@@ -13,8 +13,7 @@ from adan_core.trading.records import FILL_DEFINITION, ORDER_DEFINITION, Row
 MIGRATIONS: Final = (
     f"""
     CREATE TABLE orders (sequence INTEGER PRIMARY KEY, {ORDER_DEFINITION}) STRICT;
-    CREATE INDEX unsettled_orders ON orders (status)
-        WHERE status NOT IN ('filled', 'canceled', 'rejected');
+    CREATE INDEX orders_by_status ON orders (status);
     CREATE INDEX orders_of_decision ON orders (decision_id);
     CREATE TABLE fills (
         sequence INTEGER PRIMARY KEY, exchange TEXT NOT NULL, trade_id TEXT NOT NULL,

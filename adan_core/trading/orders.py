@@ -208,7 +208,7 @@ class OrderManager:
             for order in standing.values():
                 if not self._ours(order.client_id):
                     self._foreign[order.client_id] = None
-                elif order != self._journal.order(order.client_id):
+                elif not _same(order, self._journal.order(order.client_id)):
                     self._journal.follow(order)
         for order in unsettled:
             if order.status is OrderStatus.OPEN and order.client_id not in standing:
@@ -302,3 +302,11 @@ class OrderManager:
         if order is None:
             raise TradingError(f"order {client_id}", "an order of this journal")
         return order
+
+
+def _same(seen: Order, known: Order | None) -> bool:
+    """Whether the journal shows what the exchange shows of an order that can change."""
+    return known is not None and (
+        (seen.status, seen.exchange_id, seen.quantity, seen.trigger_price)
+        == (known.status, known.exchange_id, known.quantity, known.trigger_price)
+    )

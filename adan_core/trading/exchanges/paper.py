@@ -13,7 +13,7 @@ from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError, OrderRejected, TradingError
 from adan_core.domain.market import Costs, MarketRules
 from adan_core.domain.orders import Fill, Order, OrderPurpose, OrderStatus, OrderType, Side
-from adan_core.domain.time import Clock, Milliseconds
+from adan_core.domain.time import Clock
 from adan_core.trading.database import Durability
 from adan_core.trading.exchanges.paper_matching import match
 from adan_core.trading.exchanges.paper_store import PaperStore
@@ -79,12 +79,6 @@ class PaperExchange:
         if symbol not in self._markets:
             raise TradingError(f"symbol {symbol!r}", f"one of {', '.join(self._markets)}")
         return self._markets[symbol]
-
-    def last_candle_time(self, symbol: str) -> Milliseconds | None:
-        """Return the opening time of the newest candle matched; None before the first."""
-        with self._store.reading():
-            last = self._store.last_candle(symbol)
-        return None if last is None else last[0]
 
     async def submit(self, order: Order) -> Acknowledgement:
         """Take on a market order; raises OrderRejected with a code of ``Rejection`` if it is not valid."""

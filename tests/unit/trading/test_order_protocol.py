@@ -197,6 +197,20 @@ def test_control_25_a_fill_for_an_order_given_up_is_adopted(tmp_path: Path) -> N
     assert desk.portfolio.quantity(BTC) == 10.0
 
 
+def test_an_order_given_up_that_stands_after_all_is_followed_again(tmp_path: Path) -> None:
+    desk = Wire(tmp_path)
+
+    async def trade() -> None:
+        await desk.begin()
+        desk.exchange.fault = "dropped after"
+        order = await desk.orders.submit(desk.drafts.buy(10.0))
+        desk.journal.reject(order.client_id, ABSENT)
+        assert (await desk.orders.reconcile()).clean
+        assert status(desk, order)[0] is OrderStatus.OPEN
+
+    asyncio.run(trade())
+
+
 def test_control_11_nothing_leaves_while_the_kill_latch_is_set(tmp_path: Path) -> None:
     desk = Wire(tmp_path)
 
