@@ -32,3 +32,8 @@ def missing(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{reason}, and on CI it must be", pytrace=False)
     pytest.skip(reason)
+
+
+def plain_environment() -> dict[str, str]:
+    """Return this process's variables without coverage's, for children whose time is measured."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}
