@@ -9,7 +9,6 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from rich.segment import Segments
-from rich.traceback import Traceback
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType, Keymap
 from textual.containers import Vertical
@@ -146,6 +145,8 @@ class AdanApp(App[None], inherit_bindings=False):
 
     def _fatal_error(self) -> None:
         # Textual's own prints local variables, which may hold secrets.
+        from rich.traceback import Traceback  # 30 ms that only a crash needs
+
         shown = Traceback(show_locals=False, width=None)
         self._exit_renderables.append(Segments(self.console.render(shown, self.console.options)))
         self._close_messages_no_wait()
