@@ -112,7 +112,7 @@ class Evaluation:
         raise KeyError(strategy)
 
 
-def test_period(series: CandleSeries, settings: Settings, model: ServiceModel) -> Period:
+def judging_period(series: CandleSeries, settings: Settings, model: ServiceModel) -> Period:
     """Return the part of ``series`` that may judge ``model``: the split's test part.
 
     ModelError if the model was trained or selected on any of it. Real markets move together, so
@@ -161,7 +161,7 @@ def evaluate(
             f"model {model.model_id} for candles of {model.card.ladder[0]}",
             f"one for candles of {series.timeframe}",
         )
-    period = test_period(series, settings, model)
+    period = judging_period(series, settings, model)
     known = series.slice(0, period.stop)
     frame = build_frame(known, model.card.timeframes, model.features)
     start = max(period.start, frame.ready)

@@ -272,6 +272,10 @@ def _hashed(folder: Path, path: str) -> ListedFile:
 
 
 def _refuse_code(path: Path, start: bytes) -> None:
+    # A safetensors file begins with its header's length (8 bytes, little-endian), which may look
+    # like a pickle's first two; a zero byte after them is no pickle instruction.
+    if path.suffix == ".safetensors" and start[2:9] == b"\0\0\0\0\0\0{":
+        return
     for magic, kind in _MAGIC.items():
         if start.startswith(magic):
             raise ModelError(f"{path} is {kind}", "data only", "export its weights to safetensors")

@@ -53,7 +53,9 @@ def test_a_torn_file_is_refused(length: int) -> None:
 def test_a_newer_schema_is_refused() -> None:
     import hashlib
 
-    payload = encode(made(1)).split(b"\n", 2)[2].replace(b'"schema_version":1', b'"schema_version":9')
+    payload = (
+        encode(made(1)).split(b"\n", 2)[2].replace(b'"schema_version":1', b'"schema_version":9')
+    )
     data = b"ADAN checkpoint\n" + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload
     with pytest.raises(ModelError, match="schema version 9"):
         decode(data)

@@ -19,7 +19,9 @@ from adan_core.learning.segments import Economics, Segment
 CAPITAL = 10_000.0
 
 
-def kernel_of(segment: Segment, copies: int = 8, length: int = 200, seed: int = 5) -> EnvironmentKernel:
+def kernel_of(
+    segment: Segment, copies: int = 8, length: int = 200, seed: int = 5
+) -> EnvironmentKernel:
     kernel = EnvironmentKernel((segment,), copies, CAPITAL, length, seed)
     kernel.begin(np.ones(copies, dtype=np.bool_))
     return kernel
@@ -126,7 +128,7 @@ def test_the_same_seed_is_the_same_luck(segment: Segment) -> None:
 
 def test_a_ruined_account_terminates_its_episode(economics: Economics) -> None:
     # The price falls by 70 % a candle without ever trading at the stop in between.
-    close = 1_000.0 * 0.3 ** np.arange(6)
+    close = np.array([1_000.0 * 0.3**age for age in range(6)])
     opens = np.concatenate([close[:1], close[:-1]])
     segment = Segment(
         opens, np.maximum(opens, close), np.minimum(opens, close), close,

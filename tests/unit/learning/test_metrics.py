@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from adan_core.domain.time import DAY, HOUR
 from adan_core.learning import metrics
-from adan_core.learning.metrics import UncomputableError
+from adan_core.learning.metrics import Floats, UncomputableError
 from tests.support import shared_data
 
 PERIODS = {"daily": 252.0, "weekly": 52.0, "monthly": 12.0}
@@ -28,7 +29,7 @@ def known_cases() -> list[tuple[dict[str, Any], list[float]]]:
     return found
 
 
-def equity_of(returns: list[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def equity_of(returns: list[float]) -> Floats:
     return np.cumprod(np.array([1.0, *(1.0 + value for value in returns)]))
 
 
@@ -108,7 +109,7 @@ def test_profit_factor_and_win_rate_are_on_money() -> None:
         (lambda: metrics.bar_returns(np.array([1.0, 0.0])), "zero or below"),
     ],
 )
-def test_what_cannot_be_computed_says_why(compute: Any, why: str) -> None:
+def test_what_cannot_be_computed_says_why(compute: Callable[[], float], why: str) -> None:
     with pytest.raises(UncomputableError, match=why):
         compute()
 
@@ -122,16 +123,14 @@ def test_a_flat_account_has_no_ratios_and_no_sentinels() -> None:
         assert flat.unavailable[name]
     assert flat.composite_score is None
     assert flat.unavailable["composite_score"].endswith("is not available")
-    assert set(flat.unavailable) == {
-        name for name in flat.__slots__ if getattr(flat, name) is None
-    }
+    assert set(flat.unavailable) == {name for name in flat.__slots__ if getattr(flat, name) is None}
 
 
 @given(
     arrays.arrays(np.float64, st.integers(2, 200), elements=st.floats(-0.3, 0.3)),
     arrays.arrays(np.float64, st.integers(0, 30), elements=st.floats(-1e4, 1e4)),
 )
-def test_bounds_hold_always(returns: Any, pnl: Any) -> None:
+def test_bounds_hold_always(returns: Floats, pnl: Floats) -> None:
     equity = 10_000.0 * np.cumprod(np.concatenate([[1.0], 1.0 + returns]))
     found = metrics.measure(equity, pnl, np.abs(returns), 5.0, 1.0, DAY)
     assert found.max_drawdown is not None
