@@ -1,5 +1,6 @@
 """One way to open a SQLite file that must not lose what it was told."""
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -32,14 +33,42 @@ def open_database(
     """
     private_folder(path.parent)
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with _opening(path):
+            return _open(path, migrations, durability)
+    except OSError as error:
+        raise SystemFailure(
+            f"{path} cannot be opened: {error}", "a SQLite file this user may write"
+        ) from error
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """Let one thread of one process at a time create, configure or migrate the file.
+
+    Changing the journal mode of a new file does not wait for others, it fails. The lock lies in a
+    file of its own, which stays: closing any descriptor of a SQLite file drops the locks that this
+    process's other connections hold on it.
+    """
+    guard = path.with_name(f"{path.name}.opening")
+    descriptor = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path, migrations: Sequence[str], durability: Durability) -> sqlite3.Connection:
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
         connection = sqlite3.connect(
             path,
             isolation_level=None,
             timeout=_BUSY_MILLISECONDS / 1000,
             check_same_thread=False,  # built by one thread, then owned by another
         )
-    except (OSError, sqlite3.Error) as error:
+    except sqlite3.Error as error:
         raise SystemFailure(
             f"{path} cannot be opened: {error}", "a SQLite file this user may write"
         ) from error

@@ -6,15 +6,19 @@ import random
 import resource
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from adan_core.domain.errors import SystemFailure
 from adan_core.domain.orders import OrderStatus
+from adan_core.domain.time import ManualClock
 from adan_core.trading.database import Durability
 from adan_core.trading.exchanges.protocol import CancelOutcome
+from adan_core.trading.journal import Journal
 from tests.trading_market import BTC, CAPITAL, ETH, Desk, Drafts, candle, venue
 
 CANDLES = 10
@@ -242,3 +246,33 @@ def test_one_process_cancels_while_another_matches(tmp_path: Path) -> None:
         assert (order.client_id in filled) == (outcome is CancelOutcome.NOT_OPEN)
     cash = CAPITAL - sum(fill.quantity * fill.price + fill.fee for fill in fills)
     assert asyncio.run(exchange.balances()).total("SIM") == pytest.approx(cash, rel=1e-12)
+
+
+def test_many_threads_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    for round_ in range(20):
+        path, start = tmp_path / f"{round_}.sqlite", threading.Barrier(4)
+
+        def open_it(path: Path = path, start: threading.Barrier = start) -> bool:
+            start.wait()
+            book = Journal(path, "paper", ManualClock(), Durability.OFF)
+            book.history.save(str(threading.get_ident()), 1)
+            book.close()
+            return True
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(one.result() for one in [pool.submit(open_it) for _ in range(4)])
+
+
+def test_opening_a_file_again_keeps_the_locks_of_the_first_connection(tmp_path: Path) -> None:
+    """Another process must not take the file for unused, or it would fold the log away."""
+    first = Journal(tmp_path / "journal.sqlite", "paper", ManualClock(), Durability.OFF)
+    first.history.save("first", 1)
+    Journal(tmp_path / "journal.sqlite", "paper", ManualClock(), Durability.OFF).close()
+
+    def other_process() -> None:
+        Journal(tmp_path / "journal.sqlite", "paper", ManualClock(), Durability.OFF).close()
+
+    assert in_child(other_process) == 0
+    assert (tmp_path / "journal.sqlite-wal").exists()
+    first.history.save("second", 2)
+    assert first.history.load("first", int) == 1
