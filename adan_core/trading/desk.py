@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adan_core.data.series import CandleSeries
 from adan_core.data.state import StateStream
 from adan_core.domain.candles import Candle
 from adan_core.domain.errors import DataError
@@ -35,6 +36,20 @@ class Desk:
         self.closes.append((close_time, candle.close))
         while self.closes[0][0] < close_time - DAY:
             self.closes.popleft()
+
+    def warm(self, history: CandleSeries) -> None:
+        """Let past candles in, all at once where that is the same as one by one."""
+        if not len(history):
+            return
+        rows = self.stream.push_series(history)
+        self.market = None if np.isnan(rows[-1]).any() else rows[-1]
+        for index in range(len(history)):
+            self.reading = self.regimes.push(history.candle(index))
+        newest = int(history.close_time[-1])
+        recent = history.close_time >= newest - DAY
+        self.closes.extend(
+            zip(history.close_time[recent].tolist(), history.close[recent].tolist(), strict=True)
+        )
 
     @property
     def close(self) -> float:

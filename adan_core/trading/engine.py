@@ -181,10 +181,7 @@ class TradingEngine:
         """Let past candles into states and regimes; no decision is taken on them."""
         self._enter(EngineState.WARMING, "reading past candles")
         for series in history:
-            desk = self._desks[series.symbol]
-            for index in range(len(series)):
-                candle = series.candle(index)
-                desk.push(candle, candle.open_time + series.timeframe.duration)
+            self._desks[series.symbol].warm(series)
 
     async def reconcile(self) -> bool:
         """Compare the journal with the exchange; only a clean report lets trading begin.
