@@ -45,8 +45,8 @@ class LogFile:
         self._inode = -1
         self._tidying: threading.Thread | None = None
 
-    def append(self, line: bytes) -> None:
-        """Write ``line`` and a newline in one call of the operating system."""
+    def append(self, line: bytes) -> bool:
+        """Write ``line`` and a newline in one call of the operating system; False if it was lost."""
         with self._guard:
             try:
                 descriptor = self._locked()
@@ -60,6 +60,8 @@ class LogFile:
             except (OSError, SystemFailure) as error:
                 self.lost += 1
                 self.last_error = str(error)
+                return False
+            return True
 
     def tidy(self) -> None:
         """Compress what a crash left uncompressed and delete what is beyond the budget."""

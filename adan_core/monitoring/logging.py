@@ -4,6 +4,7 @@ Nothing is written to the terminal unless asked: a screen may own it.
 """
 
 import logging
+import os
 import sys
 import traceback
 from collections import deque
@@ -40,34 +41,38 @@ class LogSystem:
         self._recent: deque[LogLine] = deque(maxlen=kept_lines)
         self._echo = echo
         self._encoder = msgspec.json.Encoder()
-
-    @property
-    def lost(self) -> int:
-        """How many lines the disk did not take."""
-        return self._file.lost
-
-    @property
-    def last_error(self) -> str:
-        """Why the newest of them was not taken; empty if none was lost."""
-        return self._file.last_error
+        self._lost_said = 0
 
     def recent(self) -> tuple[LogLine, ...]:
         """Return the newest lines, oldest first."""
         return tuple(self._recent)
 
     def write(self, level: str, event: str, fields: Mapping[str, object]) -> None:
-        """Write one line; ``event`` and ``fields`` are redacted here, whatever was done before."""
+        """Write one line; ``event`` and ``fields`` are redacted here, whatever was done before.
+
+        Lines that the disk refused are counted, and said once it takes lines again.
+        """
         now = self._clock.now()
         shown = redact_text(event[:_LONGEST_TEXT])
-        line = {"schema_version": SCHEMA_VERSION, "time": iso(now), "level": level, "event": shown}
+        line: dict[str, object] = {
+            "schema_version": SCHEMA_VERSION,
+            "time": iso(now),
+            "level": level,
+            "pid": os.getpid(),
+            "event": shown,
+        }
         redacted = redact({name: _shortened(value) for name, value in fields.items()})
         if isinstance(redacted, dict):
             line.update({name: value for name, value in redacted.items() if name not in line})
         encoded = self._encoder.encode(line)
-        self._file.append(encoded)
+        taken = self._file.append(encoded)
         self._recent.append(LogLine(now, level, shown))
         if self._echo is not None:
             print(encoded.decode(), file=self._echo, flush=True)
+        lost = self._file.lost
+        if taken and lost > self._lost_said:
+            missing, self._lost_said = lost - self._lost_said, lost
+            self.write("warning", f"{missing} log lines were lost: {self._file.last_error}", {})
 
     def close(self) -> None:
         """Stop taking lines and wait for the archives."""

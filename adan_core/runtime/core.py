@@ -23,12 +23,12 @@ from adan_core.domain.errors import AdanError
 from adan_core.domain.market import MarketSource, MarketStatus
 from adan_core.domain.snapshot import SNAPSHOT_SCHEMA_VERSION, CoreSnapshot
 from adan_core.domain.state import EngineState, KillKind
-from adan_core.domain.time import SECOND, Clock, ManualClock
+from adan_core.domain.time import SECOND, Clock, ManualClock, iso
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.registry import ServiceModel
 from adan_core.monitoring.alerts import AlertManager
 from adan_core.monitoring.health import HealthMonitor
-from adan_core.monitoring.logging import LogSystem
+from adan_core.monitoring.logging import LogSystem, correlated
 from adan_core.runtime.assembly import (
     WARM_CANDLES,
     MarketPlan,
@@ -330,7 +330,8 @@ class TradingCore:
         async for closed in parts.feed:
             if self._market_clock is not None:
                 self._market_clock.set(closed.close_time)
-            await parts.engine.on_candles(closed)
+            with correlated(candle=iso(closed.close_time)):
+                await parts.engine.on_candles(closed)
             self._market = replace(
                 self._market, market_time=closed.close_time, received_at=self._clock.now()
             )

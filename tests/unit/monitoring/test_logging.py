@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def test_a_line_is_json_with_its_schema_time_level_and_fields(
             "schema_version": 1,
             "time": "2026-01-01T12:00:00Z",
             "level": "info",
+            "pid": os.getpid(),
             "event": "order filled",
             "symbol": "BTC/SIM",
             "quantity": 0.25,
@@ -242,6 +244,24 @@ def test_several_writers_share_one_file_whole_lines_each(path: Path) -> None:
     rows = [json.loads(line) for text in texts for line in text.splitlines()]
     assert sum(file.lost for file in files) == 0
     assert len(rows) == 300
+
+
+def test_lines_the_disk_refused_are_counted_and_said_once_it_takes_lines_again(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock(NOON)
+    (tmp_path / "logs").write_text("a file where the folder should be")
+    system = LogSystem(LogFile(tmp_path / "logs" / "adan.jsonl", clock), clock)
+    system.write("info", "one", {})
+    system.write("info", "two", {})
+    (tmp_path / "logs").unlink()
+    system.write("info", "three", {})
+    system.write("info", "four", {})
+    system.close()
+    events = [str(row["event"]) for row in _rows(tmp_path / "logs" / "adan.jsonl")]
+    assert [events[0], events[2]] == ["three", "four"]
+    assert events[1].startswith("2 log lines were lost: ")
+    assert [line.event for line in system.recent()][:2] == ["one", "two"]
 
 
 def test_a_disk_that_refuses_is_counted_not_raised(tmp_path: Path) -> None:

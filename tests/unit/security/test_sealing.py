@@ -179,6 +179,16 @@ def test_pickles_and_archives_are_refused_whatever_they_are_called(tmp_path: Pat
         seal(folder, KEY, {})
 
 
+def test_a_safetensors_header_that_begins_like_a_pickle_is_no_pickle(tmp_path: Path) -> None:
+    """Its first eight bytes are the header's length, and 0x0480 is a length like any other."""
+    header = b"{" + b" " * (0x0480 - 2) + b"}"
+    weights = len(header).to_bytes(8, "little") + header
+    assert weights.startswith(pickle.dumps(None, protocol=4)[:2])
+    (tmp_path / "weights.safetensors").write_bytes(weights)
+    seal(tmp_path, KEY, {})
+    assert verify(tmp_path, TRUSTED).listed("weights.safetensors").size == len(weights)
+
+
 @pytest.mark.parametrize("name", ["model.zip", "vecnormalize.pkl", "policy.pt", "run.py", "x"])
 def test_other_formats_are_refused_by_name(tmp_path: Path, name: str) -> None:
     folder = _bundle(tmp_path / "b")
