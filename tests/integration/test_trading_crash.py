@@ -6,6 +6,8 @@ import random
 import resource
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -212,6 +214,27 @@ def test_control_33_a_full_disk_poisons_the_journal_and_no_order_leaves(tmp_path
     assert desk.journal.orders(5) == ()
 
 
+MATCHING = """
+from pathlib import Path
+from tests.trading_market import BTC, candle, venue
+exchange = venue(Path({folder!r}))
+print("ready", flush=True)
+for index in range(1, 30):
+    exchange.on_candle(BTC, candle(index, 100.0 + index % 3))
+"""
+
+
+def other_python(program: str) -> subprocess.Popen[str]:
+    """Start another interpreter: a forked one would inherit what SQLite knows of our locks."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).resolve().parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
 def test_one_process_cancels_while_another_matches(tmp_path: Path) -> None:
     exchange, drafts = venue(tmp_path), Drafts()
     for symbol in (BTC, ETH):
@@ -219,26 +242,14 @@ def test_one_process_cancels_while_another_matches(tmp_path: Path) -> None:
     orders = [drafts.buy(1.0, symbol, protected=False) for symbol in (BTC, ETH) * 40]
     for order in orders[::2]:
         asyncio.run(exchange.submit(order))
-    receive, send = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        code = 70
-        try:
-            other = venue(tmp_path)
-            os.write(send, b"!")
-            for index in range(1, 30):
-                other.on_candle(BTC, candle(index, 100.0 + index % 3))
-            code = 0
-        finally:
-            os._exit(code)
-    os.read(receive, 1)
     outcomes = []
-    for placed, next_one in zip(orders[::2], orders[1::2], strict=True):
-        outcomes.append(asyncio.run(exchange.cancel(placed.client_id)))
-        asyncio.run(exchange.submit(next_one))
-    assert os.waitpid(pid, 0)[1] == 0
-    os.close(receive)
-    os.close(send)
+    with other_python(MATCHING.format(folder=str(tmp_path))) as matching:
+        assert matching.stdout is not None
+        matching.stdout.readline()
+        for placed, next_one in zip(orders[::2], orders[1::2], strict=True):
+            outcomes.append(asyncio.run(exchange.cancel(placed.client_id)))
+            asyncio.run(exchange.submit(next_one))
+    assert matching.returncode == 0
     fills = asyncio.run(exchange.fills_since(0))
     filled = [fill.client_id for fill in fills]
     assert len(filled) == len(set(filled))
@@ -269,10 +280,12 @@ def test_opening_a_file_again_keeps_the_locks_of_the_first_connection(tmp_path: 
     first.history.save("first", 1)
     Journal(tmp_path / "journal.sqlite", "paper", ManualClock(), Durability.OFF).close()
 
-    def other_process() -> None:
-        Journal(tmp_path / "journal.sqlite", "paper", ManualClock(), Durability.OFF).close()
-
-    assert in_child(other_process) == 0
+    program = (
+        "import sqlite3; c = sqlite3.connect({!r}); c.execute('SELECT 1 FROM orders'); c.close()"
+    )
+    with other_python(program.format(str(tmp_path / "journal.sqlite"))) as other:
+        pass
+    assert other.returncode == 0
     assert (tmp_path / "journal.sqlite-wal").exists()
     first.history.save("second", 2)
     assert first.history.load("first", int) == 1
