@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := run
-.PHONY: run test quick check install bench
+.PHONY: run test quick check install bench ship-model
 
 run: install
 	@exec $(BIN)/adan-tui
@@ -57,3 +57,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[dev]'; \
 	touch $@
+
+# For maintainers: train, choose, judge and seal the model that ships with ADAN.
+ship-model: install
+	@$(BIN)/python -m tests.tools.ship_model

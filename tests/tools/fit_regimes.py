@@ -1,6 +1,6 @@
 """Fit the regime detector's weights on labelled simulated markets; a maintainer's command.
 
-    .venv/bin/python tests/tools/fit_regimes.py
+    .venv/bin/python -m tests.tools.fit_regimes
 
 writes adan_core/learning/regime_weights.json and prints the macro-F1 on paths it was not fitted on.
 """

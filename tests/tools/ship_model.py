@@ -1,6 +1,6 @@
 """Train, choose, judge and seal the model that ships with ADAN; a maintainer's command.
 
-    make ship-model        (or: .venv/bin/python tests/tools/ship_model.py [--steps N] [--seeds 0 1 2])
+    make ship-model        (or: .venv/bin/python -m tests.tools.ship_model [--steps N] [--seeds 0 1 2])
 
 Trains one model per seed on the simulated market of the shipped settings, keeps the one that earns
 most on a validation path none of them trained on, judges it on fresh paths that nothing was chosen
