@@ -5,17 +5,20 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
-from adan_core.domain.errors import UsageError
+from adan_core.domain.errors import SecurityError, UsageError
 from adan_core.domain.training import TrainingProgress, TrainingState
 
 if TYPE_CHECKING:
-    from adan_core.cli.unlock import Unlocked
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     from adan_core.learning.lessons import Lesson
     from adan_core.learning.runs import RunFolder
     from adan_core.learning.training_plan import TrainingOutcome
+    from adan_core.security.audit import AuditTrail
 
 _EXAMPLES = """\
 examples:
@@ -47,18 +50,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document at the end")
     form.add_argument("--progress-json", action="store_true", help="print a JSON line per record")
+    parser.add_argument(
+        "--seal-later",
+        action="store_true",
+        help="train even if the signing key cannot be reached now; `train --resume RUN` seals it",
+    )
     add_passphrase_option(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Train, or go on training, and seal the result; the exit code says how it ended."""
-    from adan_core.cli.unlock import unlock
-    from adan_core.security.operator_key import operator_key
-
     _check(arguments)
-    unlocked = unlock(context, passphrase_stdin=arguments.passphrase_stdin)
     # Before the work, not after it: a model that cannot be signed cannot be used.
-    key = operator_key(unlocked.vault, context.home.operator_public_key, unlocked.audit)
+    signing = _signing(arguments, context)
     stop = threading.Event()
     with _signals(stop) as received:
         lesson, folder, resumed = _lesson(arguments, context)
@@ -70,12 +74,39 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 return _TIMED_OUT
             return _SIGNAL_BASE + (received[0] if received else signal.SIGTERM)
 
+    if isinstance(signing, str):
+        _not_sealed(arguments, context, lesson, outcome, signing)
+        return 0
+
     from adan_core.learning.lessons import seal_outcome
 
-    card = seal_outcome(lesson, outcome, context.home.models, key, context.clock.now())
-    _record(unlocked, card.model_id)
+    card = seal_outcome(lesson, outcome, context.home.models, signing.key, context.clock.now())
+    signing.audit.record("model.sealed", "done", {"model": card.model_id})
     _conclude(arguments, context, lesson, outcome, card.model_id)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    """The operator's key, and the trail its use goes into."""
+
+    key: "Ed25519PrivateKey"
+    audit: "AuditTrail"
+
+
+def _signing(arguments: argparse.Namespace, context: Context) -> _Signing | str:
+    """Return the signing key or, with ``--seal-later``, why it cannot be reached."""
+    from adan_core.cli.unlock import unlock
+    from adan_core.security.operator_key import operator_key
+
+    try:
+        unlocked = unlock(context, passphrase_stdin=arguments.passphrase_stdin)
+        key = operator_key(unlocked.vault, context.home.operator_public_key, unlocked.audit)
+    except SecurityError as error:
+        if not arguments.seal_later:
+            raise
+        return error.found
+    return _Signing(key, unlocked.audit)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -205,8 +236,19 @@ def describe(record: TrainingProgress) -> str:
     return f"{record.message}: " + ", ".join(parts)
 
 
-def _record(unlocked: "Unlocked", model_id: str) -> None:
-    unlocked.audit.record("model.sealed", "done", {"model": model_id})
+def _not_sealed(
+    arguments: argparse.Namespace,
+    context: Context,
+    lesson: "Lesson",
+    outcome: "TrainingOutcome",
+    why: str,
+) -> None:
+    """Say that the model is learnt, why it is not sealed, and how to seal it."""
+    how = f"adan-core train --resume {lesson.record.run_id}"
+    if arguments.json:
+        _conclude(arguments, context, lesson, outcome, None)
+    else:
+        context.warn(f"learnt, not sealed yet ({why}); seal it with: {how}")
 
 
 def _conclude(

@@ -106,7 +106,7 @@ class TrainingRunner:
             thread.join()
 
     def _words(self, request: TrainingRequest) -> list[str]:
-        words = [sys.executable, "-m", "adan_core", "train", "--progress-json"]
+        words = [sys.executable, "-m", "adan_core", "train", "--progress-json", "--seal-later"]
         words += ["--steps", str(request.steps), "--seed", str(request.seed)]
         if self._home is not None:
             words += ["--home", str(self._home)]
@@ -138,9 +138,13 @@ class TrainingRunner:
         code = process.wait()
         drain.join()
         newest = self._newest
-        if newest is not None and newest.state not in ENDED:
+        if newest is None:
+            return
+        if newest.state not in ENDED:
             why = last_words[-1] if last_words else f"it ended with code {code} and no word"
             self._publish(replace(newest, state=TrainingState.FAILED, message=why))
+        elif last_words:  # such as why the model is not sealed yet
+            self._publish(replace(newest, message=last_words[-1]))
 
     def _publish(self, record: TrainingProgress) -> None:
         self._newest = record
