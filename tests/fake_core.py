@@ -1,13 +1,15 @@
 """A fake core for tests of the screen: hand-built snapshots, no engine, no market, no clock of its own.
 
 Run as a program it opens the screen on these figures, to be looked at:
-``python -m tests.fake_core [live|empty|stale|error|halted|refused]``.
+``python -m tests.fake_core [live|empty|stale|error|halted|refused|crash]``.
 """
 
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from adan_core.domain.alerts import Alert, LogLine, Severity
 from adan_core.domain.commands import Command, CommandResult
@@ -466,8 +468,11 @@ class FakeClient:
         return self.down
 
     def close(self) -> None:
-        """Count that it was closed."""
+        """Count that it was closed, and leave a note where the environment asks for one."""
         self.closed += 1
+        note = os.environ.get("FAKE_CORE_CLOSED")
+        if note:
+            Path(note).write_text(f"closed {self.closed}", encoding="utf-8")
 
 
 @dataclass
@@ -491,9 +496,13 @@ class RunningClient(FakeClient):
         super().__init__(picture)
         self._clock = clock
         self.silent_for: Milliseconds = 0
+        self.crash = False
 
     def snapshot(self) -> CoreSnapshot | None:
         """Return the picture, moved to now."""
+        if self.crash:
+            backwards = "".join(reversed("lacol-a-ni-2retnuh"))
+            raise RuntimeError(f"the screen fell over a word of {len(backwards)} letters")
         now, picture = self._clock.now() - self.silent_for, self.picture
         if picture is None:
             return None
@@ -518,15 +527,14 @@ def _look(state: str) -> int:
     client = RunningClient(pictures.get(state, live_snapshot)(), clock)
     client.silent_for = 40_000 if state == "stale" else 0
     client.down = "the socket was closed" if state == "error" else ""
+    client.crash = state == "crash"
 
     def open_session() -> Session:
         if state == "refused":
             raise AlreadyRunning("Another core owns this home", remedy="adan-tui --attach shows it")
         return FakeSession(client)
 
-    code = run_screen(open_session)
-    print(f"closed {client.closed} times")
-    return code
+    return run_screen(open_session)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from adan_core.domain.portfolio import PortfolioSnapshot
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import EngineState, KillPhase, Mode
 from adan_tui import figures
-from adan_tui.lines import Ink, Line, Span, fitted, gain, length, spread
+from adan_tui.lines import Ink, Line, Span, faded, fitted, gain, length, spread
 from adan_tui.panes import kill
 from adan_tui.text import clean, wrap
 from adan_tui.view import Feed, View, heartbeat_age, kill_report, market_age, staleness
@@ -153,7 +153,8 @@ def draw(view: View, width: int) -> tuple[Line, ...]:
     """Return the header's three lines, and one or two more where there is a banner."""
     snapshot = view.snapshot
     lines: list[Line] = [_first(view, width)]
-    lines.append(_money(snapshot.portfolio if snapshot is not None else None, width))
+    money = _money(snapshot.portfolio if snapshot is not None else None, width)
+    lines.append(faded(money) if staleness(view, Feed.CORE) is not None else money)
     if snapshot is None:
         names = ("positions", "data", "heartbeat", "market", "model")
         lines.append(_joined([_pair(name, figures.MISSING, Ink.TEXT) for name in names], width))
