@@ -33,6 +33,8 @@ from tests.fake_core import (
     live_snapshot,
 )
 
+pytestmark = pytest.mark.slow
+
 SnapCompare = Callable[..., bool]
 Prepare = Callable[[Pilot[None]], Awaitable[None]]
 
