@@ -20,7 +20,7 @@ from adan_core.trading.exchanges.protocol import CancelOutcome, Exchange
 from adan_core.trading.journal import Journal
 from adan_core.trading.kill import KillSwitch
 from adan_core.trading.latch import KillLatch
-from tests.trading_market import BTC, COSTS, ETH, HOURLY, Desk, candle, rules, venue
+from tests.trading_market import BTC, COSTS, ETH, HOURLY, Desk, candle, faulty, rules, venue
 
 
 @dataclass(slots=True)
@@ -373,3 +373,42 @@ def test_a_position_without_a_stop_is_said(tmp_path: Path) -> None:
         switch.request(KillKind.HALT, "", "key")
         watch.wait_for("HALT confirmed")
     assert "held without a stop-loss" in switch.report.detail
+
+
+def test_what_is_too_small_to_sell_is_said_and_does_not_hold_up_the_confirmation(
+    tmp_path: Path,
+) -> None:
+    desk, _ = positioned(tmp_path)
+    for order in asyncio.run(desk.exchange.open_orders()):
+        asyncio.run(desk.exchange.cancel(order.client_id))
+    asyncio.run(desk.step(candle(2, 0.5)))  # 10 BTC are worth 5; the venue takes orders from 10
+    watch = Watch()
+    with switched_on(desk, watch) as switch:
+        switch.request(KillKind.FLATTEN, "", "key")
+        watch.wait_for("FLATTEN confirmed")
+    assert "10 BTC/SIM is too small to sell" in switch.report.detail
+
+
+def test_a_sale_with_an_uncertain_outcome_is_looked_up_before_another_is_sent(
+    tmp_path: Path,
+) -> None:
+    desk, _ = positioned(tmp_path)
+    wire = faulty(desk.path)
+    wire.fault = "dropped before"
+    watch = Watch()
+    with switched_on(desk, watch, lambda: wire) as switch:
+        switch.request(KillKind.FLATTEN, "", "key")
+        until(lambda: "looking again before another" in switch.report.detail, switch)
+        wire.fault = "dropped after"
+        until(lambda: OrderPurpose.FLATTEN in book(desk), switch)
+        asyncio.run(desk.step(candle(2, 101.0)))
+        watch.wait_for("FLATTEN confirmed")
+    sales = [one for one in desk.journal.orders(100) if one.purpose is OrderPurpose.FLATTEN]
+    assert len(sales) == wire.sent
+    assert sales[0].status is OrderStatus.FILLED
+    assert (
+        len([fill for fill in desk.journal.fills(9) if fill.purpose is OrderPurpose.FLATTEN]) == 1
+    )
+    assert asyncio.run(desk.orders.reconcile()).clean
+    statuses = {one.status for one in desk.journal.orders(100)}
+    assert OrderStatus.UNKNOWN not in statuses
