@@ -14,7 +14,7 @@ test: install
 	@$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered
 
 quick: install
-	@$(BIN)/pytest -n auto -m "not slow" tests/unit
+	@HYPOTHESIS_PROFILE=quick $(BIN)/pytest -n auto -m "not slow" tests/unit
 
 check: install
 	@$(BIN)/ruff format --check .

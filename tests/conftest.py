@@ -23,6 +23,9 @@ settings.register_profile(
     "default", max_examples=50, deadline=None, derandomize=True, suppress_health_check=_CALM
 )
 settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=_CALM)
+settings.register_profile(
+    "quick", max_examples=8, deadline=None, derandomize=True, suppress_health_check=_CALM
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

@@ -63,10 +63,11 @@ def test_every_key_is_written_in_the_shipped_file(locations: Locations) -> None:
 
 def test_the_comment_behind_each_key_says_its_policy(locations: Locations) -> None:
     lines = shipped_settings_file().read_text().splitlines()
+    sources = load_settings(locations).sources
     for key, policy in key_policies(Settings).items():
         if key in {"schema_version", "ladders", "risk.tiers"}:
             continue
-        place = load_settings(locations).sources[key].place
+        place = sources[key].place
         comment = lines[int(place.rpartition(":")[2]) - 1].partition("#")[2]
         word = f"{policy.applies}, limit" if policy.limit else policy.applies
         assert comment.strip().startswith(f"[{word}]"), key
