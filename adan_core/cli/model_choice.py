@@ -8,7 +8,7 @@ from adan_core.cli.context import Context
 if TYPE_CHECKING:
     from adan_core.config.settings import Settings
     from adan_core.data.series import CandleSeries
-    from adan_core.learning.registry import ModelRegistry, ServiceModel
+    from adan_core.learning.registry import ServiceModel
 
 SIMULATED = "simulated"
 _SIMULATED_CANDLES = 60_000
@@ -21,15 +21,6 @@ def add_candles_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a stored data set (default: the simulated market's first symbol)",
     )
-
-
-def open_registry(context: Context) -> "ModelRegistry":
-    """Return the models of this home and the shipped ones."""
-    from adan_core.learning.registry import ModelRegistry, shipped_models
-    from adan_core.security.operator_key import trusted_keys
-
-    home = context.home
-    return ModelRegistry(home.models, shipped_models(), trusted_keys(home.operator_public_key))
 
 
 def chosen_candles(
@@ -55,10 +46,11 @@ def chosen_model(
     """Return the named model, or the newest that reads such candles; ModelError if it may not."""
     from adan_core.data.features import FeatureSet
     from adan_core.learning.market import feature_text, ladder_of
+    from adan_core.runtime.models import open_registry
 
     spec = FeatureSet.parse(feature_text(settings, context.home), settings.features)
     schema_hash = spec.schema_hash(ladder_of(settings, series.timeframe))
-    registry = open_registry(context)
+    registry = open_registry(context.home)
     if model_id is None:
         return registry.default(schema_hash)
     return registry.load(model_id, schema_hash)

@@ -29,11 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """List the models, or show one; a model that is refused is shown with its reason."""
-    from adan_core.cli.model_choice import open_registry
+    from adan_core.runtime.models import open_registry
 
     if arguments.action == "list":
         return _list(arguments, context)
-    model = open_registry(context).load(arguments.model)
+    model = open_registry(context.home).load(arguments.model)
     if arguments.json:
         context.emit(
             {
@@ -51,10 +51,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 def _list(arguments: argparse.Namespace, context: Context) -> int:
     from adan_core.cli.figures import table
-    from adan_core.cli.model_choice import open_registry
     from adan_core.domain.time import iso
+    from adan_core.runtime.models import open_registry
 
-    listing = open_registry(context).listing()
+    listing = open_registry(context.home).listing()
     if arguments.json:
         context.emit({"schema_version": 1, "models": listing})
         return 0

@@ -30,7 +30,7 @@ def reward_terms(before: float, after: float, fees: float, out: Floats) -> None:
     net = max(after, floor)
     gross = max(after + fees, floor)
     out[MARKET_TERM] = np.log(gross / before)
-    out[COST_TERM] = np.log(net / gross)
+    out[COST_TERM] = np.log(net / gross) if fees > 0.0 else 0.0
 
 
 @compiled
