@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := run
-.PHONY: run test quick check install bench ship-model
+.PHONY: run test quick check install bench ship-model picture
 
 run: install
 	@exec $(BIN)/adan-tui
@@ -61,3 +61,7 @@ $(STAMP): pyproject.toml constraints.txt
 # For maintainers: train, choose, judge and seal the model that ships with ADAN.
 ship-model: install
 	@$(BIN)/python -m tests.tools.ship_model
+
+# For maintainers: draw README's picture from the real screen.
+picture: install
+	@$(BIN)/python -m tests.tools.screen_picture docs/screen.svg

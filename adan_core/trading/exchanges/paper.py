@@ -168,7 +168,9 @@ class PaperExchange:
             if last is not None and candle.open_time <= last[0]:
                 return self._store.trades_of(symbol, candle.open_time)
             self._store.set_last_candle(symbol, candle)
-            return match(self._store, self._costs, self._timeframe, rules, candle)
+            return match(
+                self._store, self._costs, self._timeframe, rules, candle, self._clock.now()
+            )
 
     def _validate(self, order: Order) -> None:
         rules = self._markets.get(order.symbol)

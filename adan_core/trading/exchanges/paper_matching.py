@@ -16,15 +16,22 @@ from adan_core.trading.exchanges.paper_store import Holding, PaperStore
 
 
 def match(
-    store: PaperStore, costs: Costs, timeframe: Timeframe, rules: MarketRules, candle: Candle
+    store: PaperStore,
+    costs: Costs,
+    timeframe: Timeframe,
+    rules: MarketRules,
+    candle: Candle,
+    now: Milliseconds,
 ) -> tuple[Fill, ...]:
     """Fill what ``candle`` fills, write it all to ``store`` and return the fills, oldest first.
 
     Runs inside the caller's transaction. Orders fill at the candle's open, in the order in which
     they were taken on; protection, that of a position entered at this very open included, fills
-    inside the candle, worst case first. The sequence is that of ``accounting.account``.
+    inside the candle, worst case first. The sequence is that of ``accounting.account``. ``now`` is
+    the wall clock that orders are stamped with, like those the engine writes; trades carry the
+    market's time.
     """
-    return _Matching(store, costs, timeframe, rules, candle).run()
+    return _Matching(store, costs, timeframe, rules, candle, now).run()
 
 
 class _Matching:
@@ -37,11 +44,13 @@ class _Matching:
         timeframe: Timeframe,
         rules: MarketRules,
         candle: Candle,
+        now: Milliseconds,
     ) -> None:
         self._store = store
         self._costs = costs
         self._rules = rules
         self._candle = candle
+        self._now = now
         self._close_time: Milliseconds = candle.open_time + timeframe.duration
         self._row: NDArray[np.float64] = np.zeros(account.ACCOUNT_COLUMNS)
 
@@ -99,7 +108,7 @@ class _Matching:
             order.take_profit,
         )
         filled = abs(float(row[account.LAST_FILL]))
-        now = candle.open_time
+        traded_at, now = candle.open_time, self._now
         if filled == 0.0:
             why = "not enough cash" if order.side is Side.BUY else "no position left to sell"
             self._store.set_order(order.client_id, OrderStatus.CANCELED, 0.0, why, now)
@@ -110,7 +119,7 @@ class _Matching:
         else:
             self._store.set_order(order.client_id, OrderStatus.FILLED, filled, "", now)
         self._cover(order, now)
-        return (self._trade(order, filled, float(row[account.LAST_FILL_PRICE]), now),)
+        return (self._trade(order, filled, float(row[account.LAST_FILL_PRICE]), traded_at),)
 
     def _protect(self) -> tuple[Fill, ...]:
         row, rules, candle = self._row, self._rules, self._candle
@@ -128,14 +137,14 @@ class _Matching:
         if hit == NOT_HIT:
             return ()
         purpose = OrderPurpose.STOP_LOSS if hit == STOP_LOSS_HIT else OrderPurpose.TAKE_PROFIT
-        now = self._close_time
+        now = self._now
         filled = float(row[account.LAST_HIT_QUANTITY])
         price = float(row[account.LAST_HIT_PRICE])
         fills: tuple[Fill, ...] = ()
         for order in self._protection():
             if order.purpose is purpose:
                 self._store.set_order(order.client_id, OrderStatus.FILLED, filled, "", now)
-                fills = (self._trade(order, filled, price, now),)
+                fills = (self._trade(order, filled, price, self._close_time),)
             else:
                 why = f"the {purpose} was filled"
                 self._store.set_order(order.client_id, OrderStatus.CANCELED, 0.0, why, now)
