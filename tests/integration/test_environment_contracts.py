@@ -118,11 +118,14 @@ def test_what_is_returned_is_not_overwritten_by_the_next_step(segment: Segment) 
     environment = batch(segment)
     kept = environment.reset()
     before = kept.copy()
-    rewards = environment.step(np.full(6, 2))[1]
-    saved = rewards.copy()
-    environment.step(np.zeros(6, dtype=np.int64))
+    observations, rewards, done, _ = environment.step(np.full(6, 2))
+    returned = [np.asarray(one) for one in (observations, rewards, done)]
+    saved = [one.copy() for one in returned]
+    for _ in range(25):
+        environment.step(np.zeros(6, dtype=np.int64))
     np.testing.assert_array_equal(kept, before)
-    np.testing.assert_array_equal(rewards, saved)
+    for one, then in zip(returned, saved, strict=True):
+        np.testing.assert_array_equal(one, then)
 
 
 def test_copies_have_neither_methods_nor_attributes_of_their_own(segment: Segment) -> None:
