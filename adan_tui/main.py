@@ -137,6 +137,8 @@ def run_screen(
         app.run()
     finally:
         watch.stop()
+        if opening.session is not None and not attached:
+            print("adan-tui: stopping the core and what it trains ...", file=sys.stderr)
         opening.close()
     return app.return_code or opening.exit_code
 

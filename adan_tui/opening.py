@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from adan_core.domain.errors import AdanError
+from adan_core.domain.errors import AdanError, AlreadyRunning
 from adan_core.runtime.client import Session
 from adan_tui.view import Trouble
 
@@ -31,6 +31,11 @@ class Opening:
         def work() -> None:
             try:
                 self.session = self._open_session()
+            except AlreadyRunning as error:
+                self.exit_code = error.exit_code
+                failed(
+                    Trouble(error.found, f"adan-tui --attach shows that core; or {error.remedy}")
+                )
             except AdanError as error:
                 self.exit_code = error.exit_code
                 failed(Trouble(error.found, error.remedy or error.expected or "see the log"))

@@ -531,7 +531,7 @@ def _look(state: str) -> int:
 
     def open_session() -> Session:
         if state == "refused":
-            raise AlreadyRunning("Another core owns this home", remedy="adan-tui --attach shows it")
+            raise AlreadyRunning("Another core owns this home", remedy="stop it")
         return FakeSession(client)
 
     return run_screen(open_session)

@@ -123,19 +123,25 @@ def _vital(view: View, snapshot: CoreSnapshot, width: int) -> Line:
     return _joined(parts, width)
 
 
-def banner(view: View) -> tuple[str, Ink] | None:
-    """Return what is too important to be in a pane: the worst thing true now, or None."""
+def banners(view: View) -> list[tuple[str, Ink]]:
+    """Return what is too important to be in a pane, the worst first; often nothing."""
+    found: list[tuple[str, Ink]] = []
     killed = kill.told(view)
     if killed:
-        return killed, Ink.BADGE_BAD
+        found.append((killed, Ink.BADGE_BAD))
     if view.notice:
-        return clean(view.notice), Ink.BADGE_BAD
+        found.append((clean(view.notice), Ink.BADGE_BAD))
     if view.trouble is not None:
-        return f"{clean(view.trouble.found)}. To do: {clean(view.trouble.remedy)}", Ink.BADGE_BAD
+        told = f"{clean(view.trouble.found)}. To do: {clean(view.trouble.remedy)}"
+        found.append((told, Ink.BADGE_BAD))
     if view.link:
         since = "" if view.lost_at is None else f" for {figures.age(view.now - view.lost_at)}"
-        return f"NO ANSWER from the core{since}: {clean(view.link)}. Asking again", Ink.BADGE_BAD
-    return None if view.snapshot is None else _said_by_core(view.snapshot)
+        told = f"NO ANSWER from the core{since}: {clean(view.link)}. Asking again"
+        found.append((told, Ink.BADGE_BAD))
+    said = None if view.snapshot is None else _said_by_core(view.snapshot)
+    if said is not None and not found:
+        found.append(said)
+    return found
 
 
 def _said_by_core(snapshot: CoreSnapshot) -> tuple[str, Ink] | None:
@@ -150,7 +156,7 @@ def _said_by_core(snapshot: CoreSnapshot) -> tuple[str, Ink] | None:
 
 
 def draw(view: View, width: int) -> tuple[Line, ...]:
-    """Return the header's three lines, and one or two more where there is a banner."""
+    """Return the header's three lines, and one or two more for each banner."""
     snapshot = view.snapshot
     lines: list[Line] = [_first(view, width)]
     money = _money(snapshot.portfolio if snapshot is not None else None, width)
@@ -160,9 +166,7 @@ def draw(view: View, width: int) -> tuple[Line, ...]:
         lines.append(_joined([_pair(name, figures.MISSING, Ink.TEXT) for name in names], width))
     else:
         lines.append(_vital(view, snapshot, width))
-    shown = banner(view)
-    if shown is not None:
-        text, ink = shown
+    for text, ink in banners(view):
         lines += [
             fitted(((f" {part}", ink), (" " * width, ink)), width)
             for part in wrap(text, width - 2)[:2]

@@ -253,7 +253,7 @@ def test_a_kill_pressed_before_the_core_is_open_is_sent_when_it_is() -> None:
 
 def test_without_a_core_the_screen_says_where_to_halt_and_ends_with_the_errors_code() -> None:
     def refuse() -> Session:
-        raise AlreadyRunning("Another core owns this home", remedy="adan-tui --attach shows it")
+        raise AlreadyRunning("Another core owns this home", remedy="stop it")
 
     async def steps(driver: Driver) -> None:
         await driver.until(lambda: driver.app.view.trouble is not None)

@@ -178,6 +178,15 @@ def test_a_request_that_nobody_answers_says_where_else_to_halt() -> None:
     assert "adan-core halt" in kill.told(view)
 
 
+def test_a_halted_core_that_is_lost_shows_both() -> None:
+    view = replace(
+        HALTED, link="the socket was closed", lost_at=NOW - 4_000, notice="HALT NOT TAKEN"
+    )
+    text = said(header.draw(view, 120))
+    for fact in ("HALT CONFIRMED", "HALT NOT TAKEN", "NO ANSWER from the core for 4.0 s"):
+        assert fact in text
+
+
 def test_a_bad_configuration_is_said_beside_what_stays_in_force() -> None:
     core = live_snapshot()
     bad = replace(core.configuration, error="risk.stop_lss is unknown")

@@ -168,7 +168,7 @@ def test_without_colour(
 @BOTH
 def test_no_core(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     def refuse() -> Session:
-        raise AlreadyRunning("Another core owns this home", remedy="adan-tui --attach shows it")
+        raise AlreadyRunning("Another core owns this home", remedy="stop it")
 
     app = AdanApp(Opening(refuse), ManualClock(NOW))
     app.animation_level = "none"
