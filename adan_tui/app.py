@@ -38,7 +38,7 @@ from adan_tui.panes.alerts import ranked
 from adan_tui.panes.kill import ELSEWHERE
 from adan_tui.sending import send
 from adan_tui.text import clean
-from adan_tui.view import AT_START, View, training_runs
+from adan_tui.view import AT_START, View, renewed, training_runs
 from adan_tui.wardrobe import Wardrobe
 
 _KILLS = {CommandKind.HALT: KillKind.HALT, CommandKind.FLATTEN: KillKind.FLATTEN}
@@ -164,35 +164,13 @@ class AdanApp(App[None], inherit_bindings=False):
 
     def _tick(self) -> None:
         """Take the newest snapshot and let the visible panes draw what changed."""
-        now = self._clock.now()
-        self._view = replace(self._view, now=now)
         session = self._opening.session
-        if session is not None:
-            link = session.client.link()
-            newest = session.client.snapshot()
-            since = self._view.lost_at if self._view.link else now
-            self._view = replace(
-                self._view,
-                snapshot=self._view.snapshot if newest is None else newest,
-                link=link,
-                lost_at=since if link else None,
-            )
-            self._settle()
+        client = None if session is None else session.client
+        self._view = renewed(self._view, self._clock.now(), client)
         with self.batch_update():
             self._header.show(self._view)
             for pane in self._visible():
                 pane.show(self._view)
-
-    def _settle(self) -> None:
-        """Drop this screen's own request once the core shows the kill itself."""
-        view = self._view
-        if view.requested is None or view.requested_at is None or view.snapshot is None:
-            return
-        report = view.snapshot.kill
-        if report.phase is KillPhase.ARMED or view.snapshot.taken_at < view.requested_at:
-            return
-        if view.requested is KillKind.HALT or report.kind is KillKind.FLATTEN:
-            self._view = replace(view, requested=None, requested_at=None)
 
     def _visible(self) -> Iterable[Pane]:
         main = self.screen_stack[0]

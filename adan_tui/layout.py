@@ -44,8 +44,3 @@ def make_pane(name: str) -> Pane:
     """Return a new pane by its name."""
     title, draw, watch, feed = _PANES[name]
     return Pane(title, draw, watch, feed, id=name)
-
-
-def tab_of(name: str) -> int:
-    """Return the tab a pane is on."""
-    return next(index for index, (_, names) in enumerate(TABS) if name in names)

@@ -84,12 +84,6 @@ class Pane(Drawn, can_focus=True):
         self._shown: object = None
         self._view: View | None = None
         self._picture = Picture(title)
-        self.draws = 0
-
-    @property
-    def picture(self) -> Picture:
-        """What the pane shows now."""
-        return self._picture
 
     def show(self, view: View) -> None:
         """Take a new view on; draw only if something this pane depends on has changed."""
@@ -111,7 +105,6 @@ class Pane(Drawn, can_focus=True):
             return
         self._shown = seen
         self._picture = picture_of(self._draw, self._feed, view, width, height, self._title)
-        self.draws += 1
         self._lay()
 
     def action_scroll_rows(self, step: int) -> None:

@@ -1,13 +1,13 @@
 """What the screen knows at one instant, and how fresh each part of it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import KillKind, KillPhase, KillReport
 from adan_core.domain.time import Milliseconds
 from adan_core.domain.training import TrainingState
-from adan_core.runtime.client import ScreenSettings
+from adan_core.runtime.client import CoreClient, ScreenSettings
 
 # In force until the session brings the operator's own, within the first second.
 AT_START = ScreenSettings(
@@ -144,3 +144,33 @@ def kill_report(view: View) -> KillReport:
             requested_at=view.requested_at,
         )
     return shown
+
+
+def renewed(view: View, now: Milliseconds, client: CoreClient | None) -> View:
+    """Return ``view`` at ``now`` with the client's newest snapshot and link; no client: only later."""
+    if client is None:
+        return replace(view, now=now)
+    link = client.link()
+    newest = client.snapshot()
+    since = view.lost_at if view.link else now
+    return _settled(
+        replace(
+            view,
+            now=now,
+            snapshot=view.snapshot if newest is None else newest,
+            link=link,
+            lost_at=since if link else None,
+        )
+    )
+
+
+def _settled(view: View) -> View:
+    """Drop this screen's own request once the core shows the kill itself."""
+    if view.requested is None or view.requested_at is None or view.snapshot is None:
+        return view
+    report = view.snapshot.kill
+    if report.phase is KillPhase.ARMED or view.snapshot.taken_at < view.requested_at:
+        return view
+    if view.requested is KillKind.FLATTEN and report.kind is not KillKind.FLATTEN:
+        return view
+    return replace(view, requested=None, requested_at=None)
