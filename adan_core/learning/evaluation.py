@@ -104,13 +104,6 @@ class Evaluation:
     saturation: Saturation
     verdict: str
 
-    def result(self, strategy: str) -> StrategyResult:
-        """Return the result called ``strategy``; KeyError if there is none."""
-        for result in self.results:
-            if result.strategy == strategy:
-                return result
-        raise KeyError(strategy)
-
 
 def judging_period(series: CandleSeries, settings: Settings, model: ServiceModel) -> Period:
     """Return the part of ``series`` that may judge ``model``: the split's test part.

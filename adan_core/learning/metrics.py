@@ -10,7 +10,6 @@ from adan_core.domain.time import DAY, Milliseconds
 
 Floats = NDArray[np.float64]
 
-METRICS_SCHEMA_VERSION = 1
 YEAR: Milliseconds = 365 * DAY
 
 # Shorter than this, compounding to a year says more about the exponent than about the trading.

@@ -1,7 +1,7 @@
 """A training job: one code path for the command line and for the screen's child process."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,6 @@ ROLLOUTS_PER_VALIDATION = 5
 _REPORT_SECONDS = 0.5
 _BEST = "best."
 _ENVIRONMENT = "environment."
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class TrainingJob:

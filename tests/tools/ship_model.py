@@ -27,7 +27,7 @@ from adan_core.data.state import build_frame
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.time import SystemClock
 from adan_core.domain.training import TrainingProgress
-from adan_core.learning.evaluation import FLAT, MODEL, Evaluation, evaluate
+from adan_core.learning.evaluation import FLAT, Evaluation, evaluate
 from adan_core.learning.inference import Network
 from adan_core.learning.lessons import Lesson, new_lesson, seal_outcome
 from adan_core.learning.market import (
@@ -140,7 +140,7 @@ def main() -> int:
         margins = sorted(one.excess[FLAT] or 0.0 for one in judged)
         for one in judged:
             print(
-                f"{one.symbol} {one.dataset}: {one.result(MODEL).metrics.log_return:+.4f} {one.verdict}"
+                f"{one.symbol} {one.dataset}: {one.results[0].metrics.log_return:+.4f} {one.verdict}"
             )
         median = margins[len(margins) // 2]
         saturated = any(one.saturation.saturated for one in judged)
