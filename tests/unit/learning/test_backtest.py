@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adan_core.data.series import CandleSeries
-from adan_core.domain.candles import Candle, Timeframe
+from adan_core.domain.candles import Timeframe
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import DataError
 from adan_core.learning.backtest import (
@@ -24,11 +24,13 @@ CAPITAL = 10_000.0
 
 
 def candles(*bodies: tuple[float, float, float, float]) -> CandleSeries:
-    minutes = 5 * 60_000
-    return CandleSeries.from_candles(
+    columns = np.array(bodies, dtype=np.float64).T
+    return CandleSeries(
         "BTC/SIM",
-        Timeframe(minutes),
-        [Candle(row * minutes, *body, 1.0) for row, body in enumerate(bodies)],
+        Timeframe.parse("5m"),
+        np.arange(len(bodies), dtype=np.int64) * 300_000,
+        *columns,
+        volume=np.ones(len(bodies)),
         synthetic=True,
     )
 
