@@ -141,11 +141,11 @@ class RuleOverrides(Section):
 class Rules(Section):
     """What simulated venues ask of an order."""
 
-    lot_step: Annotated[Positive, WHEN_FLAT]
-    tick_size: Annotated[Positive, WHEN_FLAT]
-    minimum_quantity: Annotated[Positive, WHEN_FLAT]
-    minimum_notional: Annotated[Positive, WHEN_FLAT]
-    symbols: Annotated[dict[Symbol, RuleOverrides], WHEN_FLAT]
+    lot_step: Annotated[Positive, RESTART]
+    tick_size: Annotated[Positive, RESTART]
+    minimum_quantity: Annotated[Positive, RESTART]
+    minimum_notional: Annotated[Positive, RESTART]
+    symbols: Annotated[dict[Symbol, RuleOverrides], RESTART]
 
 
 class Monitoring(Section):

@@ -21,8 +21,9 @@ from adan_core.monitoring.logging import LogSystem, configure_logging
 from adan_core.resilience.files import ExclusiveLock, exclusive_lock, make_folder, private_folder
 from adan_core.runtime.assembly import MarketPlan, Places, load_features, plan_market
 from adan_core.runtime.control import ControlServer
-from adan_core.runtime.core import CorePlan, TradingCore
+from adan_core.runtime.core import TradingCore
 from adan_core.runtime.models import open_registry
+from adan_core.runtime.trading_thread import CorePlan
 from adan_core.security.audit import verify_chain
 from adan_core.security.hardening import harden_process
 from adan_core.security.redaction import refuse_exposed_secrets

@@ -207,8 +207,7 @@ class TradingEngine:
         """
         self._market_time = closed.close_time
         self._received_at = self._clock.now()
-        if self._state in (EngineState.RUNNING, EngineState.HALTED, EngineState.REDUCING):
-            self._resume()
+        self._look_at_kill()
         try:
             await self._settle(closed)
             for symbol, candle in closed.candles:
@@ -352,12 +351,16 @@ class TradingEngine:
 
     def _resume(self) -> None:
         """Go to RUNNING, or to HALTED where the kill switch says so."""
+        self._enter(EngineState.RUNNING, "")
+        self._look_at_kill()
+
+    def _look_at_kill(self) -> None:
+        """Halt where the kill switch is engaged; only a reconciliation leads out of HALTED again."""
         if self._kill.engaged:
             self._enter(EngineState.HALTED, "the kill switch is latched")
-        elif any(desk.market is None for desk in self._desks.values()):
-            self._enter(EngineState.RUNNING, "indicators are warming up; no decision yet")
-        else:
-            self._enter(EngineState.RUNNING, "")
+        elif self._state is EngineState.RUNNING:
+            warming = any(desk.market is None for desk in self._desks.values())
+            self._reason = "indicators are warming up; no decision yet" if warming else ""
 
     def _count(self, error: AdanError, severity: Severity) -> None:
         self._errors += 1

@@ -59,6 +59,12 @@ class RiskManager:
                 "run the version of ADAN that wrote them",
             )
 
+    def take_on(self, limits: Risk, costs: Costs, stale_after: Milliseconds) -> None:
+        """Hold orders to new limits from now on; the caller has seen to it that none was loosened."""
+        self.limits = limits
+        self._costs = costs
+        self._stale_after = stale_after
+
     def count_message(self) -> None:
         """Count one submit, cancel or change that leaves for the exchange; a kill's are exempt."""
         self._messages.append(self._clock.monotonic())

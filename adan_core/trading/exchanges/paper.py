@@ -58,7 +58,7 @@ class PaperExchange:
                 f"starting capital {capital}", "a positive amount of quote currency"
             )
         self._markets = {rules.symbol: rules for rules in markets}
-        self._costs = costs
+        self.costs = costs
         self._timeframe = timeframe
         self._clock = clock
         self._store = PaperStore(path, durability)
@@ -168,9 +168,7 @@ class PaperExchange:
             if last is not None and candle.open_time <= last[0]:
                 return self._store.trades_of(symbol, candle.open_time)
             self._store.set_last_candle(symbol, candle)
-            return match(
-                self._store, self._costs, self._timeframe, rules, candle, self._clock.now()
-            )
+            return match(self._store, self.costs, self._timeframe, rules, candle, self._clock.now())
 
     def _validate(self, order: Order) -> None:
         rules = self._markets.get(order.symbol)
@@ -241,4 +239,4 @@ class PaperExchange:
         last = self._store.last_candle(order.symbol)
         if order.side is Side.SELL or last is None:
             return 0.0
-        return order.quantity * last[1] * (1.0 + self._costs.fee_rate)
+        return order.quantity * last[1] * (1.0 + self.costs.fee_rate)
