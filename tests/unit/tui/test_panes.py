@@ -128,12 +128,10 @@ def test_data_that_are_not_live_never_pass_for_live(
     assert source.value in said(header.draw(View(NOW, SCREEN, snapshot), width))
 
 
-def test_live_money_on_an_exchange_is_said_to_be_live() -> None:
-    core = live_snapshot()
-    market = replace(core.market, source=MarketSource.EXCHANGE)
-    text = said(header.draw(View(NOW, SCREEN, replace(core, mode=Mode.LIVE, market=market)), 80))
-    assert "LIVE" in text
-    assert "SIMULATED" not in text
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_mode_is_said_in_its_own_word(mode: Mode) -> None:
+    text = said(header.draw(View(NOW, SCREEN, replace(live_snapshot(), mode=mode)), 80))
+    assert f" {mode.value} " in text.splitlines()[0]
 
 
 def test_a_killed_core_is_halted_in_words_beside_its_mode() -> None:
