@@ -24,13 +24,16 @@ CAPITAL = 10_000.0
 
 
 def candles(*bodies: tuple[float, float, float, float]) -> CandleSeries:
-    columns = np.array(bodies, dtype=np.float64).T
+    opens, highs, lows, closes = np.array(bodies, dtype=np.float64).T
     return CandleSeries(
         "BTC/SIM",
         Timeframe.parse("5m"),
         np.arange(len(bodies), dtype=np.int64) * 300_000,
-        *columns,
-        volume=np.ones(len(bodies)),
+        opens,
+        highs,
+        lows,
+        closes,
+        np.ones(len(bodies)),
         synthetic=True,
     )
 
