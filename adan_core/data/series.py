@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,23 +58,6 @@ class CandleSeries:
             object.__setattr__(self, name, column)
         self._check_times()
         self._check_values()
-
-    @classmethod
-    def from_candles(
-        cls, symbol: str, timeframe: Timeframe, candles: Sequence[Candle], synthetic: bool
-    ) -> Self:
-        """Return the series made of ``candles``, given in order; DataError as for the class."""
-        return cls(
-            symbol=symbol,
-            timeframe=timeframe,
-            open_time=np.array([candle.open_time for candle in candles], dtype=np.int64),
-            open=np.array([candle.open for candle in candles], dtype=np.float64),
-            high=np.array([candle.high for candle in candles], dtype=np.float64),
-            low=np.array([candle.low for candle in candles], dtype=np.float64),
-            close=np.array([candle.close for candle in candles], dtype=np.float64),
-            volume=np.array([candle.volume for candle in candles], dtype=np.float64),
-            synthetic=synthetic,
-        )
 
     def __len__(self) -> int:
         return int(self.open_time.shape[0])

@@ -77,29 +77,6 @@ def split_by_fractions(series: CandleSeries, training: float, validation: float)
     return _split(series, first, second)
 
 
-def split_by_dates(
-    series: CandleSeries, validation_from: Milliseconds, test_from: Milliseconds
-) -> Split:
-    """Split ``series`` at two instants; a candle belongs to the period in which it opens.
-
-    A candle that is still open at an instant would be known on both sides: it belongs to the
-    earlier period only if it has closed by then, else it is left out.
-    """
-    if test_from <= validation_from:
-        raise DataError(
-            f"a test period from {iso(test_from)} and validation from {iso(validation_from)}",
-            "the test period after the validation period",
-        )
-    duration = series.timeframe.duration
-    return Split(
-        _period(series, 0, series.index_at(validation_from - duration + 1)),
-        _period(
-            series, series.index_at(validation_from), series.index_at(test_from - duration + 1)
-        ),
-        _period(series, series.index_at(test_from), len(series)),
-    )
-
-
 def _split(series: CandleSeries, first: int, second: int) -> Split:
     return Split(
         _period(series, 0, first),

@@ -15,7 +15,6 @@ class CommandKind(StrEnum):
     START_TRAINING = "start training"
     STOP_TRAINING = "stop training"
     ACKNOWLEDGE_ALERT = "acknowledge alert"
-    STOP_CORE = "stop core"
 
 
 FLATTEN_WORD = "FLATTEN"

@@ -56,11 +56,10 @@ class RegimeReading:
 
 
 class MarketSource(StrEnum):
-    """Where candles come from; anything but an exchange is said on the screen."""
+    """Where candles come from; none of these is a live market, and the screen says so."""
 
     SIMULATED = "SIMULATED"
     REPLAY = "REPLAY"
-    EXCHANGE = "EXCHANGE"
 
 
 @dataclass(frozen=True, slots=True)

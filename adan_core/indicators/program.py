@@ -258,31 +258,3 @@ def run_batch(
         out,
     )
     return out
-
-
-class ProgramStream:
-    """A program fed one candle at a time."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._state = np.zeros(program.state_size, dtype=np.float64)
-        self._out = np.empty(len(program), dtype=np.float64)
-
-    def push(
-        self, open_price: float, high: float, low: float, close: float, volume: float
-    ) -> Floats:
-        """Return the values after one more closed candle; the array is overwritten by the next."""
-        program = self._program
-        run_step(
-            program.codes,
-            program.parameters,
-            program.offsets,
-            self._state,
-            open_price,
-            high,
-            low,
-            close,
-            volume,
-            self._out,
-        )
-        return self._out

@@ -55,8 +55,6 @@ class Manifest:
     files: tuple[ListedFile, ...]
     metadata: Mapping[str, object]
     signer: str
-    signing_key: str
-    """Fingerprint of the public key that verifies it."""
 
     def listed(self, path: str) -> ListedFile:
         """Return the entry of ``path``; ModelError if the bundle has no such file."""
@@ -92,7 +90,7 @@ def seal(folder: Path, key: "Ed25519PrivateKey", metadata: Mapping[str, object])
     (folder / SIGNATURE).unlink(missing_ok=True)
     write_atomically(folder / MANIFEST, data, 0o600)
     write_atomically(folder / SIGNATURE, _canonical(signature), 0o600)
-    return Manifest(files, dict(metadata), "", fingerprint(public))
+    return Manifest(files, dict(metadata), "")
 
 
 def verify(folder: Path, trusted: Mapping[str, bytes]) -> Manifest:
@@ -105,7 +103,7 @@ def verify(folder: Path, trusted: Mapping[str, bytes]) -> Manifest:
     if not folder.is_dir():
         raise ModelError(f"there is no bundle at {folder}", "a folder sealed by ADAN")
     data = _read_small(folder, MANIFEST)
-    owner, public = _verified_owner(folder, data, _read_small(folder, SIGNATURE), trusted)
+    owner = _verified_owner(folder, data, _read_small(folder, SIGNATURE), trusted)
     files, metadata = _parse_manifest(folder, data)
     present = set(_walk(folder))
     listed = {file.path for file in files}
@@ -121,7 +119,7 @@ def verify(folder: Path, trusted: Mapping[str, bytes]) -> Manifest:
     for file in files:
         if _hashed(folder, file.path) != file:
             raise _altered(folder, file.path)
-    return Manifest(files, metadata, owner, fingerprint(public))
+    return Manifest(files, metadata, owner)
 
 
 def read_sealed(folder: Path, manifest: Manifest, path: str) -> bytes:
@@ -151,8 +149,8 @@ def _altered(folder: Path, path: str) -> ModelError:
 
 def _verified_owner(
     folder: Path, manifest: bytes, signature: bytes, trusted: Mapping[str, bytes]
-) -> tuple[str, bytes]:
-    """Return the name and public key of the trusted signer; ModelError if there is none."""
+) -> str:
+    """Return the name of the trusted signer; ModelError if there is none."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -179,7 +177,7 @@ def _verified_owner(
             f"a manifest signed by {owner}",
             _RESTORE,
         ) from error
-    return owner, public
+    return owner
 
 
 def _parse_manifest(

@@ -23,13 +23,10 @@ _FAILURES = (AdanError, OSError, TimeoutError)
 class ReconcileReport:
     """What comparing the journal with the exchange found; only a ``clean`` one lets orders leave.
 
-    ``resolved`` counts orders whose fate was looked up, ``fills`` the trades booked on the way;
     ``foreign`` are client or trade ids of the account that are not ours and were left alone.
     """
 
     clean: bool
-    resolved: int
-    fills: int
     foreign: tuple[str, ...]
     details: tuple[str, ...]
 
@@ -258,7 +255,7 @@ class OrderManager:
             self._portfolio.deposit(balances.total(quote), self._clock.now(), "opening balance")
         details: list[str] = []
         unsettled = self._journal.non_terminal_orders()
-        fills = len(await self.collect())
+        await self.collect()
         for order in unsettled:
             now = self._require(order.client_id)
             if now.status.terminal or now.status is OrderStatus.OPEN:
@@ -266,7 +263,7 @@ class OrderManager:
             if not await self.resolve(now):
                 details.append(f"order {order.client_id} is {now.status} and cannot be found")
         # An order that was found may have traded; and the book is listed whatever we expect in it.
-        fills += len(await self.collect())
+        await self.collect()
         await self._follow(self._journal.non_terminal_orders())
         self._portfolio.reload()
         details += [
@@ -276,13 +273,7 @@ class OrderManager:
         ]
         details += [f"foreign order or trade {foreign}, left alone" for foreign in self._foreign]
         details += await self._drift(quote)
-        return ReconcileReport(
-            clean=not details,
-            resolved=len(unsettled),
-            fills=fills,
-            foreign=self.foreign,
-            details=tuple(details),
-        )
+        return ReconcileReport(not details, self.foreign, tuple(details))
 
     async def _drift(self, quote: str) -> list[str]:
         balances = await self._exchange.balances()

@@ -12,12 +12,10 @@ SPAN = Timeframe(HOUR)
 
 
 def make(count: int = 6, symbol: str = "BTC/USDT") -> CandleSeries:
-    return CandleSeries.from_candles(
-        symbol,
-        SPAN,
-        [Candle(i * HOUR, 10.0 + i, 12.0 + i, 9.0 + i, 11.0 + i, float(i)) for i in range(count)],
-        synthetic=False,
-    )
+    rows = np.arange(count, dtype=np.int64)
+    steps = rows.astype(np.float64)
+    prices = {"open": 10.0 + steps, "high": 12.0 + steps, "low": 9.0 + steps, "close": 11.0 + steps}
+    return CandleSeries(symbol, SPAN, rows * HOUR, **prices, volume=steps, synthetic=False)
 
 
 def test_candles_come_back_as_they_went_in() -> None:

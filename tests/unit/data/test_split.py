@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adan_core.data.split import Period, Split, split_by_dates, split_by_fractions
+from adan_core.data.split import Period, Split, split_by_fractions
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
@@ -41,14 +41,6 @@ def test_the_documented_shares() -> None:
     assert "700 candles" in str(split.training)
 
 
-def test_a_candle_still_open_at_a_date_is_in_neither_period() -> None:
-    at = int(SERIES.open_time[500]) + 1
-    split = split_by_dates(SERIES, at, int(SERIES.open_time[800]))
-    assert split.training.stop == 500
-    assert split.validation.start == 501
-    assert (split.validation.stop, split.test.start) == (800, 800)
-
-
 @pytest.mark.parametrize(("training", "validation"), [(0.7, 0.3), (0.0, 0.1), (0.9, -0.1)])
 def test_shares_that_leave_nothing_are_refused(training: float, validation: float) -> None:
     with pytest.raises(DataError, match="shares"):
@@ -63,6 +55,4 @@ def test_overlap_is_refused_however_it_came_about() -> None:
     with pytest.raises(DataError, match="do not overlap"):
         Split(good.test, good.validation, good.training)
     with pytest.raises(DataError, match="empty"):
-        split_by_dates(SERIES, 0, int(SERIES.open_time[10]))
-    with pytest.raises(DataError, match="after"):
-        split_by_dates(SERIES, 10, 10)
+        Split(Period(0, 0, 0, 0), good.validation, good.test)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adan_core.data.features import Feature, FeatureSet
 from adan_core.data.normaliser import Normaliser
-from adan_core.data.series import CandleSeries
+from adan_core.data.series import CandleSeries, concatenate
 from adan_core.data.state import StateStream, build_frame
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
@@ -102,12 +102,7 @@ def test_a_higher_candle_is_seen_from_its_close_on_and_never_before() -> None:
 
 def test_after_a_gap_the_unfinished_higher_candle_counts_as_closed() -> None:
     whole = market(5, 30)
-    series = CandleSeries.from_candles(
-        whole.symbol,
-        whole.timeframe,
-        [whole.candle(index) for index in range(30) if index not in (10, 11)],
-        synthetic=True,
-    )
+    series = concatenate([whole.slice(0, 10), whole.slice(12, 30)])
     frame = build_frame(series, LADDER, SPEC)
     column = frame.columns.index("1h:close")
     assert np.isnan(frame.market[9, column])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adan_core.domain.errors import DataError
-from adan_core.indicators.program import ProgramStream, assemble, run_batch
+from adan_core.indicators.program import assemble, run_batch, run_step
 
 Floats = NDArray[np.float64]
 
@@ -96,8 +96,10 @@ ALL = [
 def test_streaming_is_bit_equal_to_batch(seed: int, count: int) -> None:
     columns = candles(seed, count)
     program = assemble(ALL)
-    stream = ProgramStream(program)
-    rows = np.array([stream.push(*candle).copy() for candle in zip(*columns, strict=True)])
+    state = np.zeros(program.state_size)
+    rows = np.empty((count, len(program)))
+    for row, candle in zip(rows, zip(*columns, strict=True), strict=True):
+        run_step(program.codes, program.parameters, program.offsets, state, *candle, row)
     assert rows.tobytes() == run_batch(program, *columns).tobytes()
 
 
