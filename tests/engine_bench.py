@@ -1,0 +1,164 @@
+"""An engine on a bench: the composition root's own parts, a scripted policy, a clock moved by hand."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adan_core.config.loading import load_settings
+from adan_core.config.locations import Locations, locate
+from adan_core.data.normaliser import Normaliser
+from adan_core.data.series import CandleSeries
+from adan_core.data.state import build_frame
+from adan_core.data.store import CandleStore
+from adan_core.domain.alerts import Severity
+from adan_core.domain.candles import ClosedCandles
+from adan_core.domain.decisions import PolicyOutput, Vote
+from adan_core.domain.state import Mode
+from adan_core.domain.time import ManualClock
+from adan_core.learning.inference import NumpyPolicy
+from adan_core.learning.registry import ModelCard, ServiceModel
+from adan_core.runtime.assembly import (
+    Places,
+    TradingParts,
+    assemble,
+    load_features,
+    plan_market,
+)
+from adan_core.trading.database import Durability
+
+Answer = Callable[[int], float]
+"""From how many times the policy was asked before to the exposure it wants; may raise."""
+
+
+class Script:
+    """A policy that does as it is told."""
+
+    model_id = "script"
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.asked = 0
+
+    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+        assert np.isfinite(observation).all()
+        number, self.asked = self.asked, self.asked + 1
+        exposure = self._answer(number)
+        return PolicyOutput(exposure, 1.0, (Vote("script", exposure, 1.0),), None)
+
+
+@dataclass
+class Switch:
+    """The kill switch as the engine sees it, thrown by hand."""
+
+    engaged: bool = False
+
+
+async def _no_wait(_seconds: float) -> bool:
+    return False
+
+
+@dataclass
+class EngineBench:
+    """Everything the trading thread drives, without its thread."""
+
+    parts: TradingParts
+    script: Script
+    kill: Switch
+    clock: ManualClock
+    alarms: list[tuple[str, Severity, str]] = field(default_factory=list)
+    equity: list[float] = field(default_factory=list)
+
+    @classmethod
+    def build(
+        cls,
+        home: Path,
+        series: CandleSeries,
+        answer: Answer,
+        settings: str = "",
+        books: str = "books",
+        fitted_on: CandleSeries | None = None,
+    ) -> Self:
+        """Build an engine over ``series``; ``settings`` is the text of the operator's file.
+
+        ``books`` names the folder of journal and venue: the same one again is a restart. The
+        normaliser is fitted on ``fitted_on`` (default: the series itself).
+        """
+        locations = locate(home, {})
+        _write_settings(locations, settings)
+        loaded = load_settings(locations)
+        CandleStore(locations.datasets).write("candles", series, "test", replace=True)
+        spec = load_features(loaded.settings, locations)
+        basis = series if fitted_on is None else fitted_on
+        frame = build_frame(basis, loaded.settings.ladders[series.timeframe], spec)
+        model = ServiceModel(
+            card=cast("ModelCard", None),
+            policy=cast("NumpyPolicy", script := Script(answer)),
+            normaliser=Normaliser.fit(frame, 0, len(basis), basis.content_hash),
+            features=spec,
+            signer="test",
+            evaluation=None,
+        )
+        clock, kill = ManualClock(), Switch()
+        alarms: list[tuple[str, Severity, str]] = []
+        folder = locations.cache / books
+        parts = assemble(
+            loaded.settings,
+            loaded.config_hash,
+            plan_market(loaded.settings, Mode.REPLAY, "candles", locations),
+            Places(folder / "journal.sqlite", folder / "paper.sqlite", Durability.OFF),
+            locations,
+            model,
+            kill,
+            lambda code, severity, message: alarms.append((code, severity, message)),
+            clock,
+            clock,
+            _no_wait,
+            0.0,
+        )
+        return cls(parts, script, kill, clock, alarms)
+
+    async def begin(self) -> None:
+        """Warm up and reconcile, as a start does."""
+        self.parts.engine.warm(self.parts.feed.history(10))
+        assert await self.parts.engine.reconcile()
+
+    async def offer(self, closed: ClosedCandles) -> None:
+        """Let one instant's candles in."""
+        self.clock.set(closed.close_time)
+        await self.parts.engine.on_candles(closed)
+        self.equity.append(self.parts.portfolio.equity)
+
+    async def play(self, count: int | None = None) -> None:
+        """Let the next ``count`` instants in (None: all)."""
+        async for closed in self.parts.feed:
+            await self.offer(closed)
+            if count is not None:
+                count -= 1
+                if count == 0:
+                    return
+
+    def codes(self) -> list[str]:
+        """Return the codes of the alarms so far."""
+        return [code for code, _, _ in self.alarms]
+
+    async def close(self) -> None:
+        """Let go of the books."""
+        self.parts.journal.close()
+        await self.parts.exchange.close()
+
+
+def _write_settings(locations: Locations, text: str) -> None:
+    locations.config.mkdir(parents=True, exist_ok=True)
+    locations.settings_file.write_text(f"schema_version: 1\n{text}")
+
+
+def closed_candles(series: CandleSeries) -> Sequence[ClosedCandles]:
+    """Return each candle of ``series`` as the feed would deliver it."""
+    return [
+        ClosedCandles(int(series.close_time[index]), ((series.symbol, series.candle(index)),))
+        for index in range(len(series))
+    ]
