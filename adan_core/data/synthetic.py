@@ -30,8 +30,8 @@ purpose: trends have a signal-to-noise of 0.28 a candle, far above any real mark
 reverts. Net of 0.1 % fee and 5 bp slippage a side, in log-return per 1000 five-minute candles
 (seed 7, BTC/SIM and ETH/SIM, 150 000 candles each): holding exactly during trends up, with the
 regime known, 0.13; a linear forecast on 33 causal features, fitted on the 150 000 candles before,
-0.08-0.11; buying and holding 0.00. The attainable optimum of learning.md was not computed for this
-market; it is known for ``ornstein_uhlenbeck``, ``two_state_drift`` and ``random_walk`` below.
+0.08-0.11; buying and holding 0.00. The attainable optimum was not computed for this market;
+it is known for those of ``data/processes.py``.
 """
 
 import hashlib
@@ -42,27 +42,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.data.paths import (
+    REFERENCE,
+    candles_along,
     decayed_sum,
-    inner_range,
-    on_tick,
+    first_open,
     stationary_autoregression,
 )
 from adan_core.data.series import CandleSeries, check_symbol, concatenate
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.market import Regime
-from adan_core.domain.time import MINUTE, Milliseconds
-
-EPOCH: Milliseconds = 1_704_067_200_000
-"""Candle 0 opens at 2024-01-01T00:00:00Z in the market's own, simulated time."""
+from adan_core.domain.time import Milliseconds
 
 CHUNK = 4096
 MEMORY = 8
-STEPS = 12
 REGIMES: tuple[Regime, ...] = tuple(Regime)
 
-_REFERENCE = Timeframe(5 * MINUTE)
 _KNOWN_PRICES = {"BTC/SIM": 40_000.0, "ETH/SIM": 2_500.0, "SOL/SIM": 120.0}
-_NOTIONAL = 400_000.0  # quote currency traded in a quiet five-minute candle
 _FREEDOM = 6.0
 _RANGE_DEVIATION = 0.012
 _RANGE_DECAY = 0.5 ** (1.0 / 18.0)
@@ -128,9 +123,9 @@ class SimulatedMarket:
         self.seed = seed
         self.tick_size = tick_size
         self._key = _key(symbol)
-        self._scale = (timeframe.duration / _REFERENCE.duration) ** 0.25
+        self._scale = (timeframe.duration / REFERENCE.duration) ** 0.25
         self._first_log_price = float(np.log(first_price(symbol)))
-        self._epoch = -(-EPOCH // timeframe.duration) * timeframe.duration
+        self._epoch = first_open(timeframe)
         self._chunks: OrderedDict[int, _Chunk] = OrderedDict()
         self._displacements: OrderedDict[int, float] = OrderedDict()
 
@@ -228,7 +223,7 @@ class SimulatedMarket:
         end = level + np.cumsum(log_return)
         generator = self._generator(number, 1)
         begin = np.concatenate(([level], end[:-1]))
-        series = _candles(
+        series = candles_along(
             generator,
             self.symbol,
             self.timeframe,
@@ -241,60 +236,6 @@ class SimulatedMarket:
         return _Chunk(series, made.regime)
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratedMarket:
-    """One generated path and what only its maker knows.
-
-    ``expected_return[i]`` is the mean log-return from close ``i`` to close ``i + 1`` given the
-    hidden state at ``i``, shape (n,): what the oracle of learning.md trades on, after costs.
-    """
-
-    series: CandleSeries
-    expected_return: NDArray[np.float64]
-
-
-def ornstein_uhlenbeck(
-    count: int, seed: int, half_life: float = 24.0, deviation: float = 0.015, walk: float = 0.0005
-) -> GeneratedMarket:
-    """Return a log-price that reverts to a random walk (learning.md; defaults: its easy market).
-
-    ``half_life`` in candles; ``deviation`` is the stationary deviation of the reverting part and
-    ``walk`` the deviation per candle of the walk. The hard market: 0.008 and 0.001.
-    """
-    generator = np.random.default_rng(seed)
-    decay = 0.5 ** (1.0 / half_life)
-    offset = deviation * stationary_autoregression(generator.standard_normal(count), decay)
-    level = np.cumsum(generator.standard_normal(count) * walk)
-    noise = (walk**2 + deviation**2 * (1.0 - decay**2)) ** 0.5
-    return _generated(generator, "OU/SIM", level + offset, offset * (decay - 1.0), noise)
-
-
-def two_state_drift(
-    count: int,
-    seed: int,
-    drift: float = 0.0008,
-    volatility: float = 0.005,
-    mean_stay: float = 200.0,
-) -> GeneratedMarket:
-    """Return a walk whose drift is ``drift`` or its opposite, each for ``mean_stay`` candles.
-
-    learning.md's market: 0.0008 (or 0.0005) a candle at 0.005 volatility, mean stay 200.
-    """
-    generator = np.random.default_rng(seed)
-    switch = generator.random(count) < 1.0 / mean_stay
-    sign = np.where((np.cumsum(switch) + generator.integers(2)) % 2 == 0, 1.0, -1.0)
-    path = np.cumsum(sign * drift + generator.standard_normal(count) * volatility)
-    expected = sign * drift * (1.0 - 2.0 / mean_stay)  # the state may switch before the next one
-    return _generated(generator, "DRIFT/SIM", path, expected, volatility)
-
-
-def random_walk(count: int, seed: int, volatility: float = 0.005) -> GeneratedMarket:
-    """Return a walk without drift: net of costs nothing beats staying flat."""
-    generator = np.random.default_rng(seed)
-    path = np.cumsum(generator.standard_normal(count) * volatility)
-    return _generated(generator, "WALK/SIM", path, np.zeros(count), volatility)
-
-
 def first_price(symbol: str) -> float:
     """Return the price a simulated symbol starts at: known, or drawn from its name (50 to 2000)."""
     known = _KNOWN_PRICES.get(symbol)
@@ -305,60 +246,6 @@ def first_price(symbol: str) -> float:
 
 def _key(symbol: str) -> int:
     return int.from_bytes(hashlib.blake2b(symbol.encode(), digest_size=8).digest(), "big")
-
-
-def _generated(
-    generator: np.random.Generator,
-    symbol: str,
-    path: NDArray[np.float64],
-    expected_return: NDArray[np.float64],
-    noise: float,
-) -> GeneratedMarket:
-    end = np.log(1_000.0) + path
-    begin = np.concatenate((np.log([1_000.0]), end[:-1]))[: end.shape[0]]
-    # Prices are as fine as floats allow here, so that published optima hold exactly.
-    series = _candles(
-        generator,
-        symbol,
-        _REFERENCE,
-        EPOCH,
-        begin,
-        end - begin,
-        np.full(end.shape, noise),
-        1e-9,
-    )
-    return GeneratedMarket(series, expected_return)
-
-
-def _candles(
-    generator: np.random.Generator,
-    symbol: str,
-    timeframe: Timeframe,
-    first_open: Milliseconds,
-    begin: NDArray[np.float64],
-    log_return: NDArray[np.float64],
-    deviation: NDArray[np.float64],
-    tick: float,
-) -> CandleSeries:
-    """Return the candles of a log-price path: each opens where the one before closed."""
-    count = int(begin.shape[0])
-    top, bottom = inner_range(generator, begin, log_return, deviation, STEPS)
-    close = on_tick(np.exp(begin + log_return), tick)
-    opening = np.concatenate((on_tick(np.exp(begin[:1]), tick), close[:-1]))
-    bustle = 0.5 * stationary_autoregression(generator.standard_normal(count), 0.9)
-    move = np.abs(log_return) / (0.002 * (timeframe.duration / _REFERENCE.duration) ** 0.25)
-    notional = _NOTIONAL * timeframe.duration / _REFERENCE.duration
-    return CandleSeries(
-        symbol=symbol,
-        timeframe=timeframe,
-        open_time=first_open + np.arange(count, dtype=np.int64) * timeframe.duration,
-        open=opening,
-        high=np.maximum(on_tick(np.exp(top), tick), np.maximum(opening, close)),
-        low=np.minimum(on_tick(np.exp(bottom), tick), np.minimum(opening, close)),
-        close=close,
-        volume=np.round(notional * np.exp(bustle) * (0.6 + 0.5 * move) / close, 5),
-        synthetic=True,
-    )
 
 
 def _draw_regimes(generator: np.random.Generator) -> NDArray[np.int8]:

@@ -8,6 +8,7 @@ import pytest
 
 from adan_core.cli.main import main
 from adan_core.data.export import export
+from adan_core.data.processes import PROCESSES
 from adan_core.data.store import CandleStore
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
@@ -51,6 +52,22 @@ def test_a_sample_is_seeded_synthetic_and_listed(run: Run, store: CandleStore) -
     assert [each["name"] for each in listed["datasets"]] == ["practice"]
     assert listed["schema_version"] == 1
     assert "practice" in run("list")[1]
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_textbook_process_is_stored_as_synthetic_and_says_what_it_is(
+    run: Run, store: CandleStore, process: str
+) -> None:
+    code, out, _ = run("sample", "--process", process, "--rows", "300", "--timeframe", "1h")
+    assert code == 0
+    assert "SIMULATED" in out
+    (name,) = store.names()
+    stored, info = store.read(name), store.info(name)
+    assert stored.synthetic
+    assert info.source == f"simulated, {process}, seed 7"
+    made = PROCESSES[process](stored.symbol, Timeframe.parse("1h"), 7, 300)
+    assert stored.content_hash == made.content_hash
+    assert process in run("sample", "--help")[1]
 
 
 def test_a_file_is_imported_and_what_was_understood_is_said(
@@ -111,6 +128,7 @@ def test_a_damaged_data_set_is_named_by_list_and_check(run: Run, store: CandleSt
     [
         (("sample", "--symbol", "BTC/USDT"), 2, "SIM"),
         (("sample", "--rows", "0"), 2, "at least one row"),
+        (("sample", "--process", "brownian"), 2, "random-walk"),
         (("sample", "--timeframe", "soon"), 3, "timeframe"),
         (("sample", "--output", "x.csv", "--name", "x"), 2, "one of them"),
         (("check", "nothing"), 2, "neither"),

@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adan_core.data.paths import decayed_sum, stationary_autoregression
-from adan_core.data.synthetic import (
-    CHUNK,
-    EPOCH,
-    REGIMES,
-    SimulatedMarket,
-    ornstein_uhlenbeck,
-    random_walk,
-    two_state_drift,
-)
+from adan_core.data.paths import EPOCH, decayed_sum, stationary_autoregression
+from adan_core.data.synthetic import CHUNK, REGIMES, SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.domain.market import Regime
@@ -166,33 +158,6 @@ def test_index_after_is_where_a_resumed_feed_goes_on(market: SimulatedMarket) ->
         close_time = market.open_time(index) + FIVE.duration
         assert market.index_after(close_time) == index + 1
     assert market.index_after(0) == 0
-
-
-def test_published_processes_have_their_published_parameters() -> None:
-    count = 200_000
-    reverting = ornstein_uhlenbeck(count, seed=1, walk=1e-9)
-    level = np.log(reverting.series.close / 1000.0)
-    assert level.std() == pytest.approx(0.015, rel=0.05)
-    assert np.corrcoef(level[:-24], level[24:])[0, 1] == pytest.approx(0.5, abs=0.03)
-    drifting = two_state_drift(count, seed=1)
-    log_return = np.diff(np.log(drifting.series.close))
-    assert log_return.std() == pytest.approx(0.005, rel=0.02)
-    stays = np.diff(np.flatnonzero(np.diff(drifting.expected_return) != 0))
-    assert stays.mean() == pytest.approx(200, rel=0.15)
-    gained = log_return[drifting.expected_return[:-1] > 0].mean()
-    assert gained == pytest.approx(0.0008 * (1 - 2 / 200), abs=5e-5)
-    flat = random_walk(count, seed=1)
-    assert not flat.expected_return.any()
-    moves = np.diff(np.log(flat.series.close))
-    assert abs(np.corrcoef(moves[1:], moves[:-1])[0, 1]) < 0.01
-
-
-def test_the_oracle_of_each_process_earns_what_the_notes_say() -> None:
-    """Net log-return per 1000 candles of the oracle: .137 (easy), .065 (hard) and .390 (drift)."""
-    drifting = two_state_drift(200_000, seed=3)
-    log_return = np.diff(np.log(drifting.series.close), prepend=np.log(1000.0))
-    exposure = (drifting.expected_return > 0).astype(float)
-    assert _net(exposure, log_return) / 200 == pytest.approx(0.390, abs=0.05)
 
 
 def test_recurrences_equal_their_loops() -> None:

@@ -1,0 +1,141 @@
+"""What the actions of ``adan-core data`` share: how a file is to be read, and how results are told."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from adan_core.cli.context import Context
+from adan_core.domain.errors import UsageError
+from adan_core.domain.time import iso
+
+if TYPE_CHECKING:
+    from adan_core.data.files import Reading
+    from adan_core.data.findings import Finding, Policy
+    from adan_core.data.store import DatasetInfo
+
+SCHEMA_VERSION = 1
+
+READING = """\
+Columns are found by name, or by value where there is no header, and verified. Times are seconds,
+milliseconds, microseconds or nanoseconds since 1970, or written year first; those that say no time
+zone are UTC unless --time-zone says otherwise. Symbol and timeframe are told by the file where it
+tells them; an option that contradicts the file is an error.
+
+What is found wrong is refused, repaired with a mark, or only reported, as --on says:
+"""
+
+
+def reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options on how to read a file."""
+    parser.add_argument("--symbol", help="e.g. BTC/USDT")
+    parser.add_argument("--timeframe", help="e.g. 1h")
+    parser.add_argument("--time-zone", metavar="ZONE", help="of times that say none, e.g. UTC")
+    parser.add_argument(
+        "--stamps", choices=("open", "close"), help="whether times are openings or closings"
+    )
+    parser.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="ROLE=NAME",
+        help="state a column, e.g. --column volume='Volume BTC' (may be repeated)",
+    )
+    parser.add_argument(
+        "--on",
+        action="append",
+        default=[],
+        metavar="CODE=TREATMENT",
+        help="refuse, mark or warn of a kind of finding, e.g. --on outlier=mark (may be repeated)",
+    )
+
+
+def reading_of(arguments: argparse.Namespace) -> "Reading":
+    """Return what the options say on how to read a file; UsageError if they make no sense."""
+    from adan_core.data.columns import Role
+    from adan_core.data.files import Labels, Reading
+    from adan_core.domain.candles import Timeframe
+
+    columns: dict[Role, str] = {}
+    for text in arguments.column:
+        role, equals, name = text.partition("=")
+        if not equals or role not in set(Role):
+            raise UsageError(f"--column {text}", f"ROLE=NAME, ROLE one of {', '.join(Role)}")
+        columns[Role(role)] = name
+    return Reading(
+        symbol=arguments.symbol,
+        timeframe=None if arguments.timeframe is None else Timeframe.parse(arguments.timeframe),
+        time_zone=arguments.time_zone,
+        labels=None if arguments.stamps is None else Labels(arguments.stamps),
+        columns=columns,
+        policy=policy_of(arguments.on),
+    )
+
+
+def refuse_reading_options(arguments: argparse.Namespace) -> None:
+    """Refuse (UsageError) options on how to read a file where none is read."""
+    stated = [
+        f"--{name.replace('_', '-')}"
+        for name in ("symbol", "timeframe", "time_zone", "stamps", "column")
+        if getattr(arguments, name)
+    ]
+    if stated:
+        raise UsageError(
+            f"{', '.join(stated)} for a stored data set", "options on how to read a file only there"
+        )
+
+
+def policy_of(texts: Sequence[str]) -> "Policy":
+    """Return the treatments that ``CODE=TREATMENT`` texts ask for; UsageError for any other text."""
+    from adan_core.data.findings import FindingCode, Policy, Treatment, treatable
+
+    treatments: dict[FindingCode, Treatment] = {}
+    for text in texts:
+        code, equals, treatment = text.partition("=")
+        if not equals or code not in treatable() or treatment not in set(Treatment):
+            raise UsageError(
+                f"--on {text}",
+                f"CODE=TREATMENT, CODE one of {', '.join(treatable())}, "
+                f"TREATMENT one of {', '.join(Treatment)}",
+            )
+        treatments[FindingCode(code)] = Treatment(treatment)
+    return Policy(treatments)
+
+
+def say_findings(findings: Sequence["Finding"], context: Context) -> None:
+    """Say what was found, one line each."""
+    for each in findings:
+        done = f" [{each.treatment}]" if each.treatment else ""
+        context.say(f"  {each.code}{done}: {each.message}")
+
+
+def describe(info: "DatasetInfo") -> str:
+    """Return a stored data set in one line."""
+    kind = " SIMULATED" if info.synthetic else ""
+    return (
+        f"{info.name}:{kind} {info.symbol} {info.timeframe}, {info.rows} candles "
+        f"({info.missing} missing), {iso(info.start)} to {iso(info.end)}, hash {info.content_hash}"
+    )
+
+
+class Progress:
+    """One line on the standard error that says what is being done, if a person is looking."""
+
+    def __init__(self, context: Context) -> None:
+        self._stream = context.stderr
+        self._shown = self._stream.isatty()
+
+    def say(self, text: str) -> None:
+        """Replace the line by ``text``."""
+        if self._shown:
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        self.say("")
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
