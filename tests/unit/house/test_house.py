@@ -19,7 +19,12 @@ from tests.house.environment_file import ROOT, environment, pins
 
 PACKAGES = ("adan_core", "adan_tui")
 HEAVY = ("torch", "textual", "stable_baselines3", "ccxt", "polars", "numba", "gymnasium")
-ENTRIES = ("adan_core.cli.main", "adan_core.__main__", "adan_tui.main")
+ENTRIES = (
+    "adan_core.cli.main",
+    "adan_core.__main__",
+    "adan_tui.main",
+    "adan_core.learning.gymnasium_environment",  # named to gymnasium.make, which imports it
+)
 
 
 @cache

@@ -1,0 +1,48 @@
+"""`gymnasium.make` gives the environment that `adan-core train` would learn in."""
+
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+
+from adan_core.config.loading import load_settings
+from adan_core.config.locations import locate
+from adan_core.data.processes import mean_reverting
+from adan_core.data.store import CandleStore
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import DataError
+from adan_core.learning.environment import TradingEnvironment
+
+NAME = "adan_core.learning.gymnasium_environment:adan/Trading-v0"
+
+
+@pytest.fixture
+def dataset(home: Path) -> str:
+    series = mean_reverting("OU/SIM", Timeframe.parse("5m"), 7, 6_000)
+    CandleStore(locate(home, {}).datasets).write("practice", series, "made here", replace=False)
+    return "practice"
+
+
+def test_the_registered_name_plays_a_stored_data_set_to_the_end_of_an_episode(
+    home: Path, dataset: str
+) -> None:
+    settings = load_settings(locate(home, {})).settings
+    environment = gymnasium.make(NAME, dataset=dataset, seed=3)
+    assert isinstance(environment.unwrapped, TradingEnvironment)
+    assert environment.action_space == gymnasium.spaces.Discrete(len(settings.learning.exposures))
+    observation, info = environment.reset(seed=5)
+    assert environment.observation_space.contains(observation)
+    assert info["equity"] == settings.account.starting_capital
+    steps, ended = 0, False
+    while not ended:
+        observation, _, terminated, truncated, info = environment.step(np.int64(0))
+        steps += 1
+        ended = terminated or truncated
+    assert steps == settings.learning.episode_length
+    assert info["equity"] == settings.account.starting_capital  # it never bought
+
+
+def test_a_data_set_that_is_not_there_is_said(home: Path) -> None:
+    with pytest.raises(DataError, match="practice"):
+        gymnasium.make(NAME, dataset="practice", home=str(home))
