@@ -140,7 +140,7 @@ class AdanApp(App[None], inherit_bindings=False):
         """Follow a reload; where it was bad, say why the last good one stays."""
         self._take_on(message.update.screen, message.update.themes)
         if message.update.error:
-            self._tell(message.update.error, "warning", "The last good settings stay")
+            self._tell(message.update.error, "warning", "The last good ones stay")
         self._tick()
 
     def _fatal_error(self) -> None:

@@ -30,7 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EXAMPLES
     actions = parser.add_subparsers(dest="action", required=True, metavar="set|list|remove")
-    adding = actions.add_parser("set", help="store an exchange's key")
+    adding = actions.add_parser(
+        "set", help="store an exchange's key", epilog="example: adan-core keys set kraken"
+    )
     adding.add_argument("exchange", metavar="EXCHANGE", help="its name in ccxt, e.g. kraken")
     adding.add_argument(
         "--stdin", action="store_true", help="read key and secret from standard input, not hidden"
@@ -38,9 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     adding.add_argument(
         "--sealed-file", action="store_true", help="use the passphrase-sealed file, not the keyring"
     )
-    listing = actions.add_parser("list", help="say which exchanges have a key")
+    listing = actions.add_parser(
+        "list", help="say which exchanges have a key", epilog="example: adan-core keys list"
+    )
     listing.add_argument("--json", action="store_true", help="print JSON")
-    removing = actions.add_parser("remove", help="forget an exchange's key")
+    removing = actions.add_parser(
+        "remove", help="forget an exchange's key", epilog="example: adan-core keys remove kraken"
+    )
     removing.add_argument("exchange", metavar="EXCHANGE", help="as `keys list` shows it")
     for action in (adding, listing, removing):
         add_passphrase_option(action)

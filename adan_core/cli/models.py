@@ -20,8 +20,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``models``."""
     parser.epilog = _EXAMPLES
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|show")
-    listing = actions.add_parser("list", help="say which models there are, refused ones too")
-    showing = actions.add_parser("show", help="verify one model and say where it comes from")
+    listing = actions.add_parser(
+        "list",
+        help="say which models there are, refused ones too",
+        epilog="example: adan-core models list",
+    )
+    showing = actions.add_parser(
+        "show",
+        help="verify one model and say where it comes from",
+        epilog="example: adan-core models show simulated-s0-20260101-120000",
+    )
     showing.add_argument("model", metavar="MODEL", help="as `models list` shows it")
     for action in (listing, showing):
         action.add_argument("--json", action="store_true", help="print JSON")
