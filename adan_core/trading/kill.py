@@ -81,8 +81,9 @@ class KillSwitch:
                 kind=found.kind,
                 reason=found.reason,
                 origin=found.origin,
-                requested_at=found.requested_at,
-                latched_at=found.latched_at,
+                # How long this start takes to confirm says nothing of the request's own time.
+                requested_at=None,
+                latched_at=found.latched_at or None,
                 detail="latched before this start; the exchange is read back first",
             )
 

@@ -48,7 +48,8 @@ def _figures(job: TrainingProgress) -> list[Line]:
 
 
 def _lines(job: TrainingProgress, width: int) -> list[Line]:
-    done = job.steps / job.total_steps if job.total_steps > 0 else None
+    # A rollout is finished even where the steps asked for end inside it.
+    done = min(job.steps / job.total_steps, 1.0) if job.total_steps > 0 else None
     room = max(8, min(40, width - 8))
     filled, rest = figures.bar(done, room)
     speed = figures.MISSING if job.steps_per_second is None else f"{job.steps_per_second:,.0f}"
