@@ -43,7 +43,7 @@ class LogFile:
         self._guard = threading.Lock()
         self._descriptor: int | None = None
         self._inode = -1
-        self._tidying: threading.Thread | None = None
+        self._tidying: list[threading.Thread] = []
 
     def append(self, line: bytes) -> bool:
         """Write ``line`` and a newline in one call of the operating system; False if it was lost."""
@@ -78,9 +78,9 @@ class LogFile:
                 os.close(self._descriptor)
                 self._descriptor = None
                 self._inode = -1
-            tidying = self._tidying
-        if tidying is not None:
-            tidying.join()
+            tidying, self._tidying = self._tidying, []
+        for thread in tidying:
+            thread.join()
 
     def _locked(self) -> int:
         """Return the open file, locked against being compressed while a line goes into it."""
@@ -116,9 +116,10 @@ class LogFile:
         with self._alone():
             if self._is_current():
                 self._path.rename(self._free_name())
-        if self._tidying is None or not self._tidying.is_alive():
-            self._tidying = threading.Thread(target=self._tidy_in_thread, name="log archive")
-            self._tidying.start()
+        # One at work may have listed its files already, so each file put away starts its own.
+        thread = threading.Thread(target=self._tidy_in_thread, name="log archive")
+        thread.start()
+        self._tidying = [*(one for one in self._tidying if one.is_alive()), thread]
 
     def _tidy_in_thread(self) -> None:
         try:
