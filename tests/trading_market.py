@@ -154,7 +154,7 @@ class FaultyExchange(PaperExchange):
         if self.fault == "dropped after":
             raise ConnectionResetError("connection reset")
         if self.fault == "empty id":
-            return Acknowledgement(order.client_id, "", acknowledgement.accepted_at)
+            return Acknowledgement(order.client_id, "")
         if self.fault == "bug":
             raise ZeroDivisionError("a fault nobody foresaw")
         return acknowledgement

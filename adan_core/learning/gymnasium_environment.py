@@ -49,4 +49,4 @@ def trading_environment(
 
 
 # Any creator takes any words, says gymnasium's type; this one takes its own.
-gymnasium.register(NAME, entry_point=cast("EnvCreator", trading_environment))
+gymnasium.register(NAME, entry_point=cast(EnvCreator, trading_environment))

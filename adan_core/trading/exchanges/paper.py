@@ -89,7 +89,7 @@ class PaperExchange:
             )
         if taken.exchange_id is None:
             raise TradingError(f"order {order.client_id} got no exchange id")
-        return Acknowledgement(order.client_id, taken.exchange_id, self._clock.now())
+        return Acknowledgement(order.client_id, taken.exchange_id)
 
     async def cancel(self, client_id: str) -> CancelOutcome:
         """Cancel one order; a protective order's going leaves that side of the position unguarded."""

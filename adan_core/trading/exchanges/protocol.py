@@ -6,7 +6,6 @@ from typing import Protocol
 
 from adan_core.domain.market import MarketRules
 from adan_core.domain.orders import Fill, Order
-from adan_core.domain.time import Milliseconds
 
 
 class Rejection(StrEnum):
@@ -38,7 +37,6 @@ class Acknowledgement:
 
     client_id: str
     exchange_id: str
-    accepted_at: Milliseconds
 
 
 @dataclass(frozen=True, slots=True)
