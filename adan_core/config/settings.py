@@ -241,7 +241,3 @@ class Settings(Section):
                     f"than its risk_per_trade {tier.risk_per_trade:g}"
                 )
         return self
-
-    def ladder(self) -> tuple[Timeframe, ...]:
-        """Return the timeframes of the market's state, the traded one first."""
-        return self.ladders[self.market.timeframe]

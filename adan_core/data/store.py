@@ -80,10 +80,6 @@ class CandleStore:
             return ()
         return tuple(sorted(path.stem for path in self.root.glob("*.json")))
 
-    def datasets(self) -> tuple[DatasetInfo, ...]:
-        """Return what every data set holds; DataError if a sidecar cannot be read."""
-        return tuple(self.info(name) for name in self.names())
-
     def info(self, name: str) -> DatasetInfo:
         """Return what data set ``name`` holds, without reading its candles.
 

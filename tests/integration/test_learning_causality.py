@@ -85,7 +85,7 @@ def normaliser_of(series: CandleSeries, frame: StateFrame) -> Normaliser:
 
 
 def honest(series: CandleSeries, configured: Settings, spec: FeatureSet) -> Known:
-    frame = build_frame(series, configured.ladder(), spec)
+    frame = build_frame(series, configured.ladders[configured.market.timeframe], spec)
     return carried(series, configured, frame, normaliser_of(series, frame))
 
 
@@ -155,7 +155,7 @@ def test_the_pipeline_is_not_blind(
 
 def one_bar_ahead(series: CandleSeries, configured: Settings, spec: FeatureSet) -> Known:
     """Plant the first prototype's leak: a row holds what is known one candle later."""
-    frame = build_frame(series, configured.ladder(), spec)
+    frame = build_frame(series, configured.ladders[configured.market.timeframe], spec)
     ahead = np.concatenate([frame.market[1:], frame.market[-1:]])
     leaking = dataclasses.replace(frame, market=ahead)
     return carried(series, configured, leaking, normaliser_of(series, leaking))
@@ -163,7 +163,7 @@ def one_bar_ahead(series: CandleSeries, configured: Settings, spec: FeatureSet) 
 
 def fitted_on_everything(series: CandleSeries, configured: Settings, spec: FeatureSet) -> Known:
     """Plant a normaliser that has seen the test part."""
-    frame = build_frame(series, configured.ladder(), spec)
+    frame = build_frame(series, configured.ladders[configured.market.timeframe], spec)
     return carried(series, configured, frame, Normaliser.fit(frame, 0, len(series), "all"))
 
 
@@ -184,4 +184,9 @@ def test_too_few_candles_to_train_on_are_refused(
     from adan_core.learning.market import prepare
 
     with pytest.raises(DataError, match="warm up"):
-        prepare(candles.slice(0, 1_000), configured.ladder(), spec, configured)
+        prepare(
+            candles.slice(0, 1_000),
+            configured.ladders[configured.market.timeframe],
+            spec,
+            configured,
+        )

@@ -88,7 +88,7 @@ def fresh_paths(settings: Settings, seeds: tuple[int, ...]) -> list[CandleSeries
 
 def choice_score(settings: Settings, lesson: Lesson, outcome: TrainingOutcome) -> float:
     """Return what a candidate earns per 1000 candles on paths common to all candidates."""
-    ladder = settings.ladder()
+    ladder = settings.ladders[settings.market.timeframe]
     spec = FeatureSet.parse(lesson.record.features, "features")
     parts = []
     for series in fresh_paths(settings, CHOOSING_SEEDS):

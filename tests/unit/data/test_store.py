@@ -30,7 +30,7 @@ def test_what_was_written_is_read_whole_or_in_part(store: CandleStore) -> None:
     name = dataset_name("BTC/SIM", FIVE)
     info = store.write(name, SERIES, "a test")
     assert name == "BTC-SIM-5m"
-    assert store.datasets() == (info,)
+    assert store.names() == (info.name,)
     assert (info.schema_version, info.rows, info.missing, info.synthetic) == (1, 500, 0, True)
     assert store.read(name).content_hash == SERIES.content_hash == info.content_hash
     start, end = int(SERIES.open_time[100]), int(SERIES.open_time[200])
