@@ -1,0 +1,184 @@
+"""Commands that README names in passing or not at all: what the tour adds to its own coverage."""
+
+import json
+import signal
+from collections.abc import Callable
+
+from tests.tour.commands import MINE, end_core, start_core
+from tests.tour.place import PASSPHRASE, Place
+from tests.tour.terminal import Terminal
+
+_CORE = "adan-core"
+_KEY = "a-key-for-the-tour\na-secret-for-the-tour"
+
+
+def acts() -> tuple[tuple[str, Callable[[Place], None]], ...]:
+    """Return the further acts."""
+    return (
+        ("help, and answers as JSON", _answers),
+        ("files of other kinds", _files),
+        ("keys in a sealed file", _keys),
+        ("prompts and a progress bar on a terminal", _prompts),
+        ("training that is stopped, resumed, refused", _training),
+        ("kill --flatten, SIGUSR1, kills without a core", _kills),
+        ("mistakes", _mistakes),
+    )
+
+
+def kernels(place: Place) -> None:
+    """Take README's path once more, small, with every kernel as plain Python: then it is traced."""
+    place.run(_CORE, "data", "sample", "--rows", "3000", "--timeframe", "1h", "--name", "few")
+    words = ("train", "--dataset", "few", "--steps", "8192", "--passphrase-stdin")
+    place.run(_CORE, *words, typed=f"{PASSPHRASE}\n")
+    place.run(_CORE, "evaluate", "--dataset", "few")
+    place.run(_CORE, "backtest", "--strategy", "sma", "--dataset", "few")
+    place.run(_CORE, "run", "--mode", "replay", "--dataset", "few")
+
+
+def _answers(place: Place) -> None:
+    names = "run status halt kill rearm train evaluate backtest data models keys config doctor"
+    for name in names.split():
+        place.run(_CORE, name, "--help", shows=("example", "usage: adan-core"))
+    place.run(_CORE, "--help", shows=("COMMAND", "exit codes"))
+    place.run(_CORE, "--version", shows=("ADAN ",))
+    place.run("adan-tui", "--help", shows=("examples", "F12"))
+    place.run("adan-tui", "--version")
+    place.run("adan-tui", code=2, shows=("use adan-core instead",))
+    version = ('"schema_version":',)
+    for words in (
+        "doctor --json",
+        "data list --json",
+        "data check practice --json",
+        "models list --json",
+        "evaluate --dataset practice --json",
+        "backtest --dataset practice --json --curve",
+        "backtest --strategy flat --json",
+        "run --mode replay --dataset practice --json",
+        "config show --json",
+        "config check --json",
+        "config locations --json",
+        "status --json",
+    ):
+        place.run(_CORE, *words.split(), shows=version)
+    place.run(_CORE, "backtest", "--strategy", "buy-and-hold", shows=("profit factor", "N/A"))
+    place.run(_CORE, "backtest", "--dataset", "btc", shows=("this judges nothing",))
+    place.run(_CORE, "config", "check")
+    place.run(_CORE, "config", "locations", shows=("kill_latch",))
+    shipped = place.run(_CORE, "models", "list").split("simulated-s")[1].split()[0]
+    place.run(_CORE, "models", "show", f"simulated-s{shipped}", shows=("signed by shipped",))
+    place.run(_CORE, "models", "show", f"simulated-s{shipped}", "--json", shows=version)
+
+
+def _files(place: Place) -> None:
+    for kind in ("csv", "csv.gz", "parquet", "feather"):
+        file = f"made.{kind}"
+        sample = ("data", "sample", "--rows", "500", "--timeframe", "1h", "--output", file)
+        place.run(_CORE, *sample, shows=("SIMULATED",))
+        place.run(_CORE, "data", "check", file, shows=("it can be imported",))
+        name = kind.replace(".", "-")
+        place.run(_CORE, "data", "import", file, "--name", name, shows=("SIMULATED",))
+    rows = [line.split(",") for line in (place.desk / MINE).read_text().splitlines()[:300]]
+    named = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    (place.desk / "made.json").write_text(json.dumps(named), encoding="utf-8")
+    told = ("--symbol", "BTC/USDT", "--timeframe", "1h", "--name", "json")
+    place.run(_CORE, "data", "import", "made.json", *told, shows=("299 candles",))
+    place.run(_CORE, "data", "import", MINE, code=3, shows=("state it with --symbol",))
+    odd = (place.desk / MINE).read_text(encoding="utf-8").splitlines()[:400]
+    del odd[200:203]
+    odd[100] = odd[100].replace(",", ",-", 1)
+    (place.desk / "odd.csv").write_text("\n".join(odd) + "\n", encoding="utf-8")
+    reading = ("odd.csv", "--symbol", "BTC/USDT", "--timeframe", "1h")
+    place.run(_CORE, "data", "check", *reading, code=3, shows=("gap", "not_a_price", "refused"))
+    treated = ("--on", "not_a_price=mark", "--on", "ohlc=mark")
+    place.run(
+        _CORE,
+        "data",
+        "import",
+        *reading,
+        *treated,
+        shows=("missing candles", "stored BTC-USDT-1h: BTC/USDT"),
+    )
+
+
+def _keys(place: Place) -> None:
+    words = ("keys", "set", "kraken", "--sealed-file")
+    place.run(_CORE, "keys", "--help", shows=("set",))
+    place.run(
+        _CORE,
+        *words,
+        "--passphrase-stdin",
+        typed=f"{PASSPHRASE}\na-key-for-the-tour\na-secret-for-the-tour\n",
+    )
+    place.run(_CORE, "keys", "list", "--passphrase-stdin", typed=f"{PASSPHRASE}\n")
+    place.run(_CORE, "keys", "list", "--passphrase-stdin", typed="a wrong passphrase\n", code=6)
+    remove = ("keys", "remove", "kraken", "--passphrase-stdin")
+    place.run(_CORE, *remove, typed=f"{PASSPHRASE}\n")
+
+
+def _prompts(place: Place) -> None:
+    # Without the credential the passphrase is asked for, hidden.
+    bare = ("env", "-u", "CREDENTIALS_DIRECTORY", _CORE)
+    with Terminal(place, (*bare, "keys", "set", "kraken", "--sealed-file")) as screen:
+        for asked, typed in (
+            ("API key", "a-key-for-the-tour"),
+            ("[Ss]ecret", "a-secret-for-the-tour"),
+            ("assphrase", ""),  # the exchange's; it has none
+            ("Passphrase of", PASSPHRASE),
+        ):
+            screen.see(asked, within=20.0)
+            screen.type(typed)
+            screen.press("Enter")
+        screen.see("The key for kraken")
+        screen.see_gone("a-secret")
+        screen.ends(0)
+    place.run(_CORE, "keys", "remove", "kraken", shows=("is gone from the",))
+    words = (_CORE, "train", "--dataset", "practice", "--steps", "50000000")
+    with Terminal(place, words) as screen:
+        screen.see("steps/s", within=90.0)
+        screen.press("C-c")
+        screen.ends(130)
+        screen.see("--resume")
+
+
+def _training(place: Place) -> None:
+    seal = "--passphrase-stdin"
+    timed = ("train", "--dataset", "practice", "--steps", "9000000", "--timeout", "12", seal)
+    place.run(_CORE, *timed, typed=f"{PASSPHRASE}\n", code=124, shows=("--resume",))
+    again = ("train", "--resume", "latest", "--timeout", "12", seal, "--json")
+    place.run(_CORE, *again, typed=f"{PASSPHRASE}\n", code=124, shows=("schema_version",))
+
+
+def _kills(place: Place) -> None:
+    core = start_core(place, "--pace", "0.05")
+    try:
+        place.run(_CORE, "kill", "--flatten", typed="flatten\n", code=6, shows=("exactly",))
+        shows = ("FLATTEN confirmed", "0 positions left")
+        place.run(_CORE, "kill", "--flatten", typed="FLATTEN\n", shows=shows)
+        place.run(_CORE, "rearm", "--confirm", "REARM")
+        core.send_signal(signal.SIGUSR1)
+        place.run(_CORE, "halt", "--json", shows=('"phase":"confirmed"',))
+        place.run(_CORE, "status", shows=("HALTED",))
+        end_core(place, core, signal.SIGTERM)
+    finally:
+        if core.poll() is None:
+            core.kill()
+            core.communicate()
+    place.run(_CORE, "status", code=9, shows=("no core is running here", "kill latch: HALT"))
+    place.run(_CORE, "rearm", typed="REARM\n", shows=("latch removed",))
+    place.run(_CORE, "halt", "--reason", "away", shows=("latched on disk",))
+    place.run(_CORE, "rearm", code=2, shows=("no typed confirmation",))
+    place.run(_CORE, "rearm", "--confirm", "REARM")
+    place.run(_CORE, "status", code=9, shows=("kill latch: off", "account at rest"))
+
+
+def _mistakes(place: Place) -> None:
+    place.run(_CORE, code=2)
+    place.run(_CORE, "fly", code=2, shows=("Try: adan-core --help",))
+    place.run(_CORE, "run", "--fast", code=2, shows=("--fast",))
+    place.run(_CORE, "run", "--mode", "replay", code=2, shows=("data list",))
+    place.run(_CORE, "evaluate", "--dataset", "nowhere", code=3, shows=("nowhere",))
+    place.run(_CORE, "models", "show", "nobody", code=4, shows=("nobody",))
+    place.run(_CORE, "--set", "market.sed=1", "config", "show", code=2, shows=("market.sed",))
+    place.run("adan-tui", "--mode", "replay", code=2, shows=("--dataset",))
+    (place.desk / "bad.yaml").write_text("schema_version: 1\nrisk:\n  stop_loss: 2\n")
+    place.run(_CORE, "config", "check", "bad.yaml", code=2, shows=("risk.stop_loss",))
