@@ -35,5 +35,5 @@ def missing(reason: str) -> None:
 
 
 def plain_environment() -> dict[str, str]:
-    """Return this process's variables without coverage's, for children whose time is measured."""
+    """Return this process's variables without coverage's: for children that are timed, or run a copy."""
     return {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE_")}

@@ -1,6 +1,5 @@
 """A wheel carries every configuration and theme, and finds them from any working directory."""
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.environment_file import ROOT
+from tests.support import plain_environment
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ def test_an_unpacked_wheel_loads_its_settings_and_themes(wheel: Path, tmp_path: 
     answer = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(unpacked), "ADAN_HOME": str(tmp_path / "home")},
+        env=plain_environment() | {"PYTHONPATH": str(unpacked), "ADAN_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
         check=False,
