@@ -12,10 +12,16 @@ from adan_core.domain.commands import (
     CommandKind,
     CommandResult,
 )
-from adan_core.domain.errors import NotRunning, SecurityError, UsageError
+from adan_core.domain.errors import (
+    AdanError,
+    NotRunning,
+    SecurityError,
+    TradingError,
+    UsageError,
+)
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import KillKind, KillPhase, KillReport
-from adan_core.domain.time import SECOND, iso
+from adan_core.domain.time import SECOND, Milliseconds, iso
 from adan_core.resilience.files import lock_holder
 from adan_core.runtime.remote import ask
 from adan_core.security.audit import AuditLog
@@ -24,6 +30,9 @@ from adan_core.trading.latch import KillLatch, LatchRecord
 
 _WAIT_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
+_LONGEST_REASON = 500
+# The settings' staleness.heartbeat as shipped: this command must not pay for reading settings.
+_HEARTBEAT_STALE = 3 * SECOND
 
 _EPILOGS = {
     "status": "example:\n  adan-core status --json | jq .portfolio.equity",
@@ -104,8 +113,8 @@ def _status_at_rest(arguments: argparse.Namespace, context: Context) -> int:
         return 0
     if holder:
         context.warn(
-            f"process {holder} holds this home but does not answer; "
-            "`adan-core halt` latches the kill on disk all the same"
+            f"process {holder} holds this home but does not answer; `adan-core halt` puts the "
+            "latch on disk, which a core that lives obeys within a second"
         )
     context.say("no core is running here")
     context.say(f"kill latch: {_describe_latch(latch)}")
@@ -127,6 +136,8 @@ def _describe(snapshot: CoreSnapshot) -> str:
         f"{snapshot.mode} {snapshot.state}"
         + (f" ({snapshot.state_reason})" if snapshot.state_reason else ""),
         f"market: {snapshot.market.source}, {snapshot.market.description}",
+        f"newest candle: {_age(snapshot, snapshot.market.received_at, snapshot.market.stale_after)}",
+        f"heartbeat: {_age(snapshot, snapshot.heartbeat_at, _HEARTBEAT_STALE)}",
         f"kill switch: {describe_kill(snapshot.kill)}",
     ]
     if portfolio is not None:
@@ -146,6 +157,14 @@ def _describe(snapshot: CoreSnapshot) -> str:
     waiting = [alert for alert in snapshot.alerts if not alert.acknowledged]
     lines += [f"alert: {alert.severity} {alert.message}" for alert in waiting[-5:]]
     return "\n".join(lines)
+
+
+def _age(snapshot: CoreSnapshot, instant: Milliseconds | None, stale_after: Milliseconds) -> str:
+    """Return how old a sign of life is, and say so if it is stale."""
+    if instant is None:
+        return "none yet"
+    age = max(snapshot.taken_at - instant, 0)
+    return f"{age / SECOND:.1f} s ago" + (" (STALE)" if age > stale_after else "")
 
 
 def describe_kill(kill: KillReport) -> str:
@@ -181,13 +200,15 @@ def _kill(arguments: argparse.Namespace, context: Context) -> int:
     kind = CommandKind.FLATTEN if flatten else CommandKind.HALT
     began = context.clock.now()
     try:
-        result = ask(context.home.socket, Command(kind, reason, word)).result
-    except NotRunning:
-        return _latch_at_rest(
-            KillKind.FLATTEN if flatten else KillKind.HALT, reason, origin, arguments, context
-        )
-    _accept(result)
-    report = _await_confirmation(context, arguments.wait)
+        result = ask(context.home.socket, Command(kind, reason[:_LONGEST_REASON], word)).result
+        _accept(result)
+        report = _await_confirmation(context, arguments.wait)
+    except AdanError as error:
+        # Whatever keeps the core from answering, the latch can be put on disk, and a core that
+        # lives looks at it several times a second.
+        why = "" if isinstance(error, NotRunning) else str(error)
+        chosen = KillKind.FLATTEN if flatten else KillKind.HALT
+        return _latch_on_disk(chosen, reason, origin, why, arguments, context)
     if arguments.json:
         context.emit(report)
     else:
@@ -196,7 +217,7 @@ def _kill(arguments: argparse.Namespace, context: Context) -> int:
         return 0
     waited = (context.clock.now() - began) / SECOND
     context.warn(f"not confirmed after {waited:.1f} s; the core keeps trying: `adan-core status`")
-    return 5
+    return TradingError.exit_code
 
 
 def _await_confirmation(context: Context, seconds: float) -> KillReport:
@@ -212,22 +233,43 @@ def _await_confirmation(context: Context, seconds: float) -> KillReport:
         time.sleep(_LOOK_SECONDS)
 
 
-def _latch_at_rest(
-    kind: KillKind, reason: str, origin: str, arguments: argparse.Namespace, context: Context
+def _latch_on_disk(
+    kind: KillKind,
+    reason: str,
+    origin: str,
+    why: str,
+    arguments: argparse.Namespace,
+    context: Context,
 ) -> int:
+    """Latch without the core's help; a success only where no core runs that would have to confirm."""
     now = context.clock.now()
-    record = KillLatch(context.home.kill_latch).latch(
-        kind, reason, origin, now, context.clock.now()
-    )
+    latch = KillLatch(context.home.kill_latch)
+    record = latch.latch(kind, reason, origin, now, context.clock.now())
+    holder = lock_holder(context.home.core_lock)
     AuditLog(context.home.audit_file, context.clock).record(
         "kill", "latched on disk; no core answers", {"kind": kind, "reason": reason}
     )
     if arguments.json:
-        context.emit({"schema_version": 1, "running": False, "latch": record})
-    else:
+        context.emit(
+            {
+                "schema_version": 1,
+                "running": holder is not None,
+                "unresponsive_process": holder,
+                "latch": record,
+            }
+        )
+    elif holder is None:
         context.say(f"no core answers; latched on disk: {_describe_latch(record)}")
         context.say("a core that starts now stays HALTED until `adan-core rearm`")
-    return 0
+    if holder is None:
+        return 0
+    context.warn(
+        f"NOT CONFIRMED: process {holder} holds this home and does not answer"
+        + (f" ({why})" if why else "")
+        + ". The latch is on disk, and a core that lives obeys it within a second; "
+        "look with `adan-core status`, and end the process if it stays silent"
+    )
+    return TradingError.exit_code
 
 
 def _rearm(arguments: argparse.Namespace, context: Context) -> int:

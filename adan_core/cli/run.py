@@ -2,8 +2,9 @@
 
 import argparse
 import signal
-import threading
+from queue import Empty, SimpleQueue
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
 from adan_core.domain.commands import Command, CommandKind
@@ -11,6 +12,9 @@ from adan_core.domain.errors import UsageError
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import Mode
 from adan_core.domain.time import iso
+
+if TYPE_CHECKING:
+    from adan_core.runtime.core import TradingCore
 
 _LOOK_SECONDS = 0.25
 _SAY_SECONDS = 5.0
@@ -52,6 +56,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         raise UsageError("--dataset without --mode replay", "both, or neither")
     if arguments.pace is not None and not 0.0 <= arguments.pace <= 3600.0:
         raise UsageError(f"--pace {arguments.pace}", "0 to 3600 seconds per candle")
+    signals = _listen()
     from adan_core.runtime.launch import LaunchOptions, launch
 
     running = launch(
@@ -68,23 +73,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         context.clock,
         echo=context.stderr if arguments.verbose else None,
     )
-    told = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        told.set()
-
-    def kill(_number: int, _frame: FrameType | None) -> None:
-        running.core.submit(Command(CommandKind.HALT, reason="SIGUSR1"))
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    signal.signal(signal.SIGUSR1, kill)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal is no reason to stop trading
     if not arguments.json:
         context.say(f"{arguments.mode} core started; ctrl-c ends it, `adan-core status` looks in")
     said = context.clock.monotonic()
     try:
-        while not told.is_set() and not running.core.wait(_LOOK_SECONDS):
+        while not _told_to_stop(signals, running.core) and not running.core.wait(0.0):
             now = context.clock.monotonic()
             if not arguments.json and now - said >= _SAY_SECONDS:
                 said = now
@@ -100,6 +93,34 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         context.warn(f"adan-core: trading has stopped: {running.core.failure}")
         return 1
     return 0
+
+
+def _listen() -> "SimpleQueue[int]":
+    """Queue the signals from now on; a handler may do no more, for it interrupts whatever runs.
+
+    They are listened to before anything starts, so that none is lost and none is deadly.
+    """
+    signals: SimpleQueue[int] = SimpleQueue()
+
+    def queue(number: int, _frame: FrameType | None) -> None:
+        signals.put(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, queue)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal is no reason to stop trading
+    return signals
+
+
+def _told_to_stop(signals: "SimpleQueue[int]", core: "TradingCore") -> bool:
+    """Wait a little for a signal; carry out a kill at once, and say whether the core is to end."""
+    try:
+        number = signals.get(timeout=_LOOK_SECONDS)
+    except Empty:
+        return False
+    if number == signal.SIGUSR1:
+        core.submit(Command(CommandKind.HALT, reason="SIGUSR1"))
+        return False
+    return True
 
 
 def _line(snapshot: CoreSnapshot) -> str:

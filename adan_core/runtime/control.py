@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from adan_core.domain.commands import Command, CommandResult
+from adan_core.domain.commands import Command, CommandKind, CommandResult
 from adan_core.domain.errors import AdanError, SystemFailure, UsageError
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.resilience.files import private_folder
@@ -28,6 +28,7 @@ from adan_core.runtime.frames import (
 from adan_core.security.authorization import require_same_user
 
 _IDLE_SECONDS = 30.0
+_AT_ONCE = frozenset({CommandKind.HALT, CommandKind.FLATTEN})
 
 
 class ControlServer:
@@ -103,7 +104,7 @@ class ControlServer:
                             f"a request of {length} bytes", f"at most {LONGEST_REQUEST}"
                         )
                     body = await reader.readexactly(length)
-                writer.write(self._answer(body))
+                writer.write(await self._answer(body))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             pass  # the client has said all it wanted to say
@@ -114,13 +115,17 @@ class ControlServer:
         finally:
             writer.close()
 
-    def _answer(self, body: bytes) -> bytes:
+    async def _answer(self, body: bytes) -> bytes:
         try:
             request = unpack(body, Request)
             if request.command is None:
                 reply = Reply(FRAMES_SCHEMA_VERSION, snapshot=self._snapshot())
-            else:
+            elif request.command.kind in _AT_ONCE:
                 reply = Reply(FRAMES_SCHEMA_VERSION, result=self._submit(request.command))
+            else:
+                # Some commands wait for others; meanwhile a kill must get through.
+                result = await asyncio.to_thread(self._submit, request.command)
+                reply = Reply(FRAMES_SCHEMA_VERSION, result=result)
         except AdanError as error:
             reply = Reply(FRAMES_SCHEMA_VERSION, error=str(error))
         return pack(reply, LONGEST_REPLY)

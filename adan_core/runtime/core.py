@@ -7,19 +7,20 @@ child), control (the socket). They meet only in frozen records that are replaced
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from adan_core.config.locations import Locations
-from adan_core.config.manager import ConfigManager
+from adan_core.config.manager import ConfigManager, Reload
 from adan_core.config.settings import Settings
 from adan_core.domain.alerts import Alert, Severity
 from adan_core.domain.commands import FLATTEN_WORD, Command, CommandKind, CommandResult
 from adan_core.domain.errors import AdanError
 from adan_core.domain.snapshot import SNAPSHOT_SCHEMA_VERSION, CoreSnapshot
 from adan_core.domain.state import EngineState, KillKind
-from adan_core.domain.time import Clock
+from adan_core.domain.time import SECOND, Clock
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.monitoring.alerts import AlertManager
 from adan_core.monitoring.health import HealthMonitor
@@ -40,6 +41,7 @@ _VIEW_SECONDS: Final = 0.2
 _RECONCILE_AGAIN_SECONDS: Final = 5.0
 _SHOWN_ALERTS: Final = 100
 _SHOWN_LOG: Final = 200
+_LONGEST_REASON: Final = 500
 
 _log = structlog.get_logger()
 
@@ -65,9 +67,7 @@ class TradingCore:
         self._alerts = AlertManager(
             clock, monitoring.alert_cooldown, monitoring.alert_history, self._tell
         )
-        self._health = HealthMonitor(
-            monitoring, locations.state, clock, self._alerts, lambda: self._trading.lag
-        )
+        self._health = HealthMonitor(monitoring, locations.state, clock, self._alerts, self._watch)
         self._kill = KillSwitch(
             plan.latch,
             lambda: open_exchange(settings, plan.market, plan.places, clock),
@@ -77,7 +77,9 @@ class TradingCore:
             self._record,
         )
         self._training = TrainingRunner(plan.home, plan.overrides, clock, self._on_training)
-        self._trading = TradingThread(plan, locations, config, self._kill, self._alarm, clock)
+        self._trading = TradingThread(
+            plan, locations, config, self._kill, self._alarm, self._report_reload, clock
+        )
         self._stopping = threading.Event()
         self._started_at = clock.now()
         self._sequence = 0
@@ -99,8 +101,9 @@ class TradingCore:
         if self._stopping.is_set():
             return
         self._stopping.set()
-        self._training.close()
+        self._training.stop()  # it saves its checkpoint while trading ends
         self._trading.stop()
+        self._training.close()
         self._kill.stop()
         self._health.stop()
         self._record("core stopped", self.failure or "in order")
@@ -120,8 +123,8 @@ class TradingCore:
         """Compose the newest picture; called from any thread, touches no lock of trading."""
         view = self._trading.view
         self._sequence += 1
-        state = EngineState.IDLE if view is None else view.state
-        reason = "starting" if view is None else view.reason
+        state = EngineState.WARMING if view is None else view.state
+        reason = "reading past candles" if view is None else view.reason
         if self.failure:
             state, reason = EngineState.SAFE_MODE, f"trading has stopped: {self.failure}"
         elif self._kill.engaged:
@@ -163,6 +166,7 @@ class TradingCore:
             CommandKind.STOP_TRAINING: lambda _: self._training.stop(),
             CommandKind.ACKNOWLEDGE_ALERT: self._acknowledge,
         }
+        command = replace(command, reason=command.reason[:_LONGEST_REASON])
         try:
             return actions[command.kind](command)
         except AdanError as error:
@@ -207,14 +211,44 @@ class TradingCore:
 
     def reload(self) -> None:
         """Read the settings again after their file changed, and say what came of it."""
-        outcome = self._config.reload()
+        self._report_reload(self._config.reload())
+
+    def _report_reload(self, outcome: Reload) -> None:
         if outcome.message:
+            self._audit.config_hash = self._config.loaded.config_hash
+            self._record("settings changed", outcome.message)
             bad = bool(outcome.error or outcome.refused)
             severity = Severity.WARNING if bad else Severity.INFO
             # Another outcome is news; the same one again is a repetition.
             self._alerts.raise_alert(f"settings: {outcome.message}", severity, outcome.message)
 
     # -- what other threads report ----------------------------------------------------------------
+
+    def _watch(self) -> float | None:
+        """Return how late the trading loop is (ms), and say what has fallen silent.
+
+        Called by the health thread, so that a loop that hangs is noticed, too.
+        """
+        now, trading = self._clock.now(), self._trading
+        silent = now - trading.heartbeat
+        if trading.stopped:
+            return None
+        if silent > self._config.settings.staleness.heartbeat * SECOND:
+            self._alarm(
+                "heartbeat",
+                Severity.CRITICAL,
+                f"the trading thread has shown no sign of life for {silent / SECOND:.0f} s",
+            )
+            return float(silent)
+        market = trading.market
+        age = now - (market.received_at or self._started_at)
+        if not market.finished and age > market.stale_after:
+            self._alarm(
+                "stale feed",
+                Severity.CRITICAL,
+                f"no candle for {age / SECOND:.0f} s; nothing is decided until one comes",
+            )
+        return trading.lag
 
     def _monitoring_changed(self, settings: Settings) -> None:
         monitoring = settings.monitoring

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -70,17 +71,20 @@ class RunningCore:
         self._temporary = temporary
 
     def stop(self) -> None:
-        """Close the socket, stop the core, let the next one in; stopping twice is harmless."""
-        self._watcher.stop()
-        self._audit_check.join()
-        if self._server is not None:
-            self._server.stop()
-        self.core.stop()
-        self._log.close()
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-        if self._lock is not None:
-            self._lock.release()
+        """Stop the core, close the socket, let the next one in; stopping twice is harmless.
+
+        The socket goes last: until then a kill gets through. Whatever fails, the rest is done.
+        """
+        with ExitStack() as rest:
+            if self._lock is not None:
+                rest.callback(self._lock.release)
+            if self._temporary is not None:
+                rest.callback(shutil.rmtree, self._temporary, ignore_errors=True)
+            rest.callback(self._log.close)
+            if self._server is not None:
+                rest.callback(self._server.stop)
+            rest.callback(self.core.stop)
+            rest.callback(self._watcher.stop)
 
 
 def launch(

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import structlog
 
 from adan_core.config.locations import Locations
-from adan_core.config.manager import ConfigManager
+from adan_core.config.manager import ConfigManager, Reload
 from adan_core.config.settings import Settings
 from adan_core.domain.alerts import Severity
 from adan_core.domain.errors import AdanError, TradingError
@@ -69,6 +70,7 @@ class TradingThread:
         config: ConfigManager,
         kill: KillFact,
         alarm: Alarm,
+        reloaded: Callable[[Reload], None],
         clock: Clock,
     ) -> None:
         settings = config.settings
@@ -77,6 +79,7 @@ class TradingThread:
         self._config = config
         self._kill = kill
         self._alarm = alarm
+        self._reloaded = reloaded
         self._clock = clock
         # Limits per minute and ages of prices follow the market's own time when it is replayed.
         self._market_clock = ManualClock() if plan.seconds_per_candle == 0.0 else None
@@ -121,6 +124,11 @@ class TradingThread:
         """Wait for the thread to end by itself (a replay's end, a failure); say whether it did."""
         return self._finished.wait(seconds)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the thread has ended, or was told to."""
+        return self._stopping.is_set() or self._finished.is_set()
+
     def rearmed(self) -> None:
         """The kill latch is off: reconcile, and trade again only if the books agree."""
         if self._loop is not None and not self._finished.is_set():
@@ -160,7 +168,6 @@ class TradingThread:
         beat = asyncio.create_task(self._beat())
         try:
             parts.engine.warm(parts.feed.history(WARM_CANDLES))
-            self._look()
             if await self._reconcile(parts):
                 await self._follow_market(parts)
         finally:
@@ -197,7 +204,9 @@ class TradingThread:
                 self.market, market_time=closed.close_time, received_at=self._clock.now()
             )
             if parts.engine.flat:
-                self._config.account_is_flat()
+                outcome = self._config.account_is_flat()
+                if outcome.applied:
+                    self._reloaded(outcome)
             now = self._clock.monotonic()
             if now - looked >= _VIEW_SECONDS:
                 looked = now
@@ -249,20 +258,6 @@ class TradingThread:
             late = self._clock.monotonic() - before - _BEAT_SECONDS
             self.lag = max(late, 0.0) * SECOND
             self.heartbeat = self._clock.now()
-            self._watch_feed()
-
-    def _watch_feed(self) -> None:
-        """Say once, and again after the cooldown, that the candles have stopped coming."""
-        market = self.market
-        if market.received_at is None or market.finished:
-            return
-        age = self.heartbeat - market.received_at
-        if age > market.stale_after:
-            self._alarm(
-                "stale feed",
-                Severity.CRITICAL,
-                f"no candle for {age / SECOND:.0f} s; nothing is decided until one comes",
-            )
 
     def _settings_changed(self, settings: Settings) -> None:
         loop, parts = self._loop, self._parts
@@ -274,6 +269,7 @@ class TradingThread:
             self.market = replace(self.market, stale_after=patience)
             parts.exchange.costs = costs_of(settings)
             parts.engine.sizing = sizing_of(settings)
+            parts.engine.config_hash = self._config.loaded.config_hash
             parts.risk.take_on(settings.risk, costs_of(settings), patience)
 
         loop.call_soon_threadsafe(take_on)

@@ -29,8 +29,9 @@ ENDED = frozenset(
         TrainingState.FAILED,
     }
 )
-# A child that was told to stop writes its checkpoint first; a rollout and its update are over by then.
-_PATIENCE_SECONDS = 30.0
+# A child that was told to stop writes its checkpoint first, which takes a second or two; a core that
+# was told to end must be gone within ten, and earlier checkpoints are on disk.
+_PATIENCE_SECONDS = 6.0
 _NICE = 10
 
 
@@ -68,17 +69,21 @@ class TrainingRunner:
         with self._guard:
             if self.running:
                 return CommandResult(accepted=False, message="a training is running already")
+            try:
+                process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
+                    self._words(request),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,  # ctrl-c in the operator's terminal is not for it
+                    env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                )
+            except (OSError, ValueError) as error:  # no memory for a child, a NUL in a name
+                return CommandResult(accepted=False, message=f"it cannot be started: {error}")
+            self._process = process
             self._newest = _first_record(request, self._clock.now())
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
-                self._words(request),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # ctrl-c in the operator's terminal is not for the child
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            )
             self._thread = threading.Thread(
-                target=self._follow, args=(self._process,), name="training", daemon=True
+                target=self._follow, args=(process,), name="training", daemon=True
             )
             self._thread.start()
         return CommandResult(accepted=True, message="training started")

@@ -44,7 +44,7 @@ class AuditLog:
     def __init__(self, path: Path, clock: Clock, config_hash: str = "") -> None:
         self._path = path
         self._clock = clock
-        self._config_hash = config_hash
+        self.config_hash = config_hash
 
     def record(
         self, action: str, outcome: str, details: Mapping[str, object] | None = None
@@ -92,7 +92,7 @@ class AuditLog:
             "action": action,
             "outcome": redact(outcome),
             "details": redact(details),
-            "config_hash": self._config_hash,
+            "config_hash": self.config_hash,
             "previous": previous,
         }
         row["hash"] = hashlib.sha256(_canonical(row)).hexdigest()

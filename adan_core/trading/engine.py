@@ -147,7 +147,7 @@ class TradingEngine:
         self._kill = kill
         self._clock = clock
         self._alarm = alarm
-        self._config_hash = config_hash
+        self.config_hash = config_hash
         self._state = EngineState.IDLE
         self._reason = ""
         self._errors = 0
@@ -292,7 +292,7 @@ class TradingEngine:
             order_ids=(order.client_id,) if order is not None and sent else (),
             observation_hash=observation_hash(observation),
             model_id=self._policy.model_id,
-            config_hash=self._config_hash,
+            config_hash=self.config_hash,
             latency=(self._clock.monotonic() - began) * SECOND,
         )
         with self._journal.transaction():

@@ -72,10 +72,12 @@ class KillSwitch:
         self._adopt_latch()
 
     def _adopt_latch(self) -> None:
+        """Take a latch that lies on disk as a request; it may have been put there by anybody."""
         found = self._latch.read()
         if found is not None:
             self._engaged.set()
             self._wake.set()
+            self._action.reset()
             self._report = KillReport(
                 KillPhase.LATCHED,
                 kind=found.kind,
@@ -84,7 +86,7 @@ class KillSwitch:
                 # How long this start takes to confirm says nothing of the request's own time.
                 requested_at=None,
                 latched_at=found.latched_at or None,
-                detail="latched before this start; the exchange is read back first",
+                detail="the latch was found on disk; the exchange is read back first",
             )
 
     @property
@@ -155,9 +157,10 @@ class KillSwitch:
     def _serve(self, runner: asyncio.Runner) -> None:
         """Work until stopped: take requests, attempt, wait."""
         while not self._stopping.is_set():
-            busy = self.engaged and self._report.phase is not KillPhase.CONFIRMED
-            self._wake.wait(self._retry_seconds if busy else None)
+            self._wake.wait(self._retry_seconds)
             self._wake.clear()
+            if not self.engaged:
+                self._adopt_latch()  # `adan-core halt` writes it where no core answers
             self._take_requests()
             if self.engaged and self._report.phase is not KillPhase.CONFIRMED:
                 self._attempt(runner)
