@@ -63,6 +63,18 @@ def _protective(order: Order) -> bool:
     return is_ours(order.client_id) and order.purpose.protective
 
 
+def _held(exchange: Exchange, balances: Balances) -> dict[str, float]:
+    """Return every holding but the purse by its symbol, also where the symbol is not traded any more."""
+    quotes = {exchange.rules(symbol).quote for symbol in exchange.symbols}
+    quote = next(iter(quotes), "")
+    symbols = {exchange.rules(symbol).base: symbol for symbol in exchange.symbols}
+    return {
+        symbols.get(one.currency, f"{one.currency}/{quote}"): one.total
+        for one in balances.holdings
+        if one.currency not in quotes and one.total > 0.0
+    }
+
+
 class KillAction:
     """One connection and the memory of one kill across its attempts; used by the kill thread alone."""
 
@@ -128,7 +140,7 @@ class KillAction:
         entries, standing, unguarded = 0, 0, list[str]()
         for _ in range(_LOOKS_BACK):
             listed = await exchange.open_orders()
-            held = self._held(exchange, await exchange.balances())
+            held = _held(exchange, await exchange.balances())
             guarding = {(order.symbol, order.purpose) for order in listed if _protective(order)}
             entries = sum(_entry(order) for order in listed)
             standing = sum(_protective(order) for order in listed)
@@ -164,19 +176,22 @@ class KillAction:
     async def _flatten(self, exchange: Exchange) -> Findings:
         waiting = [
             note
-            for symbol, quantity in self._held(exchange, await exchange.balances()).items()
+            for symbol, quantity in _held(exchange, await exchange.balances()).items()
             if (note := await self._sell(exchange, symbol, quantity))
         ]
-        if not waiting:
-            for order in await exchange.open_orders():
-                if is_ours(order.client_id):
-                    await exchange.cancel(order.client_id)
+        await self._cancel_what_guards_nothing(exchange)
         left: dict[str, float] = {}
+        listed: tuple[Order, ...] = ()
         ours: list[Order] = []
         for _ in range(_LOOKS_BACK):
             listed = await exchange.open_orders()
-            ours = [order for order in listed if is_ours(order.client_id)]
-            held = self._held(exchange, await exchange.balances())
+            held = _held(exchange, await exchange.balances())
+            ours = [
+                order
+                for order in listed
+                if is_ours(order.client_id)
+                and not (_protective(order) and order.symbol in held and order.symbol in self._dust)
+            ]
             left = {one: much for one, much in held.items() if much != self._dust.get(one)}
             if ours or left:
                 break
@@ -191,19 +206,27 @@ class KillAction:
         return Findings(
             done=not left and not ours,
             entries_left=sum(_entry(order) for order in ours),
-            protection_standing=sum(_protective(order) for order in ours),
+            protection_standing=sum(_protective(order) for order in listed),
             positions_left=len(left),
             detail="; ".join(notes),
         )
 
-    def _held(self, exchange: Exchange, balances: Balances) -> dict[str, float]:
-        held = {one: balances.total(exchange.rules(one).base) for one in exchange.symbols}
-        return {symbol: quantity for symbol, quantity in held.items() if quantity > 0.0}
+    async def _cancel_what_guards_nothing(self, exchange: Exchange) -> None:
+        """Cancel our orders in symbols that are held no more; what is held keeps its protection."""
+        held = _held(exchange, await exchange.balances())
+        for order in await exchange.open_orders():
+            if is_ours(order.client_id) and order.symbol not in held:
+                await exchange.cancel(order.client_id)
 
     async def _sell(self, exchange: Exchange, symbol: str, quantity: float) -> str:
         """See to it that a sale of the whole position is on its way; say what is waited for."""
         if quantity == self._dust.get(symbol):
             return ""
+        if symbol not in exchange.symbols:
+            return (
+                f"{symbol}: {quantity:g} is held and cannot be sold, since it is not among "
+                "market.symbols; its protection stands; start ADAN with it among them to sell it"
+            )
         selling = sum(
             order.quantity - order.filled
             for order in await exchange.open_orders()

@@ -273,13 +273,19 @@ class OrderManager:
         ]
         details += [f"foreign order or trade {foreign}, left alone" for foreign in self._foreign]
         details += await self._drift(quote)
+        details += [
+            f"{symbol} is held ({quantity:g}) but not among market.symbols: add it back and restart "
+            "ADAN; once it is sold (`adan-core kill --flatten`) it can be taken out"
+            for symbol, quantity in self._portfolio.quantities.items()
+            if symbol not in self._exchange.symbols
+        ]
         return ReconcileReport(not details, self.foreign, tuple(details))
 
     async def _drift(self, quote: str) -> list[str]:
         balances = await self._exchange.balances()
         expected = {quote: self._portfolio.cash}
-        for symbol in self._exchange.symbols:
-            expected[self._exchange.rules(symbol).base] = self._portfolio.quantity(symbol)
+        for symbol, quantity in self._portfolio.quantities.items():
+            expected[symbol.partition("/")[0]] = quantity
         for held in balances.holdings:
             expected.setdefault(held.currency, 0.0)
         return [

@@ -79,6 +79,11 @@ class PortfolioManager:
         """The highest equity at a close so far, moved along by deposits."""
         return self._account.peak
 
+    @property
+    def quantities(self) -> dict[str, float]:
+        """How much of each symbol is held, in base currency; also symbols not traded any more."""
+        return {symbol: holding.quantity for symbol, holding in self._holdings.items()}
+
     def quantity(self, symbol: str) -> float:
         """Return how much of ``symbol`` is held, in base currency."""
         holding = self._holdings.get(symbol)

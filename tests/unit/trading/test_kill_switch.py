@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -140,10 +140,12 @@ def test_the_latch_is_on_disk_before_the_first_cancel(tmp_path: Path) -> None:
     assert seen == [True]
 
 
-def _venue(path: Path, kind: type[PaperExchange]) -> PaperExchange:
+def _venue(
+    path: Path, kind: type[PaperExchange], symbols: tuple[str, ...] = (BTC, ETH)
+) -> PaperExchange:
     return kind(
         path / "paper.sqlite",
-        (rules(BTC), rules(ETH)),
+        tuple(rules(symbol) for symbol in symbols),
         COSTS,
         HOURLY,
         1.0,
@@ -412,3 +414,43 @@ def test_a_sale_with_an_uncertain_outcome_is_looked_up_before_another_is_sent(
     assert asyncio.run(desk.orders.reconcile()).clean
     statuses = {one.status for one in desk.journal.orders(100)}
     assert OrderStatus.UNKNOWN not in statuses
+
+
+def test_a_position_in_a_symbol_not_traded_any_more_is_held_and_keeps_its_protection(
+    tmp_path: Path,
+) -> None:
+    desk, _ = positioned(tmp_path)  # holds protected BTC, has an entry for ETH pending
+    watch = Watch()
+    with switched_on(desk, watch, lambda: _venue(desk.path, PaperExchange, (ETH,))) as switch:
+        switch.request(KillKind.FLATTEN, "", "key")
+        report = until(lambda: switch.report.attempts >= 3, switch)
+        report = until(lambda: switch.report.phase is KillPhase.RETRYING, switch)
+    assert "FLATTEN confirmed" not in watch.told
+    assert report.positions_left == 1
+    assert "BTC/SIM: 10 is held and cannot be sold" in report.detail
+    assert "market.symbols" in report.detail
+    assert book(desk) == [OrderPurpose.STOP_LOSS, OrderPurpose.TAKE_PROFIT]
+
+
+def test_protection_of_what_is_too_small_to_sell_stands(tmp_path: Path) -> None:
+    desk, entry = positioned(tmp_path)
+    asyncio.run(desk.exchange.cancel(entry.client_id))
+    narrow = replace(rules(BTC), minimum_notional=1e9)
+    watch = Watch()
+
+    def connect() -> PaperExchange:
+        return PaperExchange(
+            desk.path / "paper.sqlite",
+            (narrow, rules(ETH)),
+            COSTS,
+            HOURLY,
+            1.0,
+            SystemClock(),
+            Durability.OFF,
+        )
+
+    with switched_on(desk, watch, connect) as switch:
+        switch.request(KillKind.FLATTEN, "", "key")
+        watch.wait_for("FLATTEN confirmed")
+    assert "too small to sell" in switch.report.detail
+    assert book(desk) == [OrderPurpose.STOP_LOSS, OrderPurpose.TAKE_PROFIT]

@@ -10,10 +10,25 @@ import pytest
 from adan_core.domain.errors import SystemFailure, TradingError
 from adan_core.domain.orders import Order, OrderStatus, Side
 from adan_core.domain.time import ManualClock
+from adan_core.trading.database import Durability
 from adan_core.trading.drafts import is_ours, new_client_id
+from adan_core.trading.exchanges.paper import PaperExchange
 from adan_core.trading.exchanges.protocol import Acknowledgement, Rejection
 from adan_core.trading.journal import ABSENT, NOT_SENT
-from tests.trading_market import BTC, CAPITAL, START, Desk, Drafts, FaultyExchange, candle, faulty
+from tests.trading_market import (
+    BTC,
+    CAPITAL,
+    COSTS,
+    ETH,
+    HOURLY,
+    START,
+    Desk,
+    Drafts,
+    FaultyExchange,
+    candle,
+    faulty,
+    rules,
+)
 
 
 class Wire(Desk):
@@ -326,3 +341,21 @@ def test_messages_are_counted(tmp_path: Path) -> None:
     asyncio.run(trade())
     assert len(counted) == 2
     assert isinstance(desk.clock, ManualClock)
+
+
+def test_what_the_books_hold_and_the_settings_do_not_trade_is_refused(tmp_path: Path) -> None:
+    desk = Wire(tmp_path)
+
+    async def trade() -> None:
+        await desk.begin()
+        await desk.orders.submit(desk.drafts.buy(10.0))
+        await desk.step(candle(1, 100.0))
+        desk.orders._exchange = PaperExchange(
+            tmp_path / "paper.sqlite", (rules(ETH),), COSTS, HOURLY, 1.0, desk.clock, Durability.OFF
+        )
+        report = await desk.orders.reconcile()
+        assert not report.clean
+        (why,) = report.details  # the books agree: nothing else is wrong
+        assert "BTC/SIM is held (10) but not among market.symbols: add it back" in why
+
+    asyncio.run(trade())
