@@ -49,6 +49,11 @@ MIGRATIONS: Final = (
     ) STRICT;
     CREATE TABLE checkpoint (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
     """,
+    # A core killed between a mark and its checkpoint marked the same close once more.
+    """
+    DELETE FROM equity WHERE sequence NOT IN (SELECT max(sequence) FROM equity GROUP BY time);
+    CREATE UNIQUE INDEX equity_by_time ON equity (time);
+    """,
 )
 
 

@@ -63,10 +63,15 @@ class History:
         return tuple(msgspec.json.decode(row[0], type=Decision) for row in rows)
 
     def record_equity(self, point: EquityPoint, marks: Mapping[str, float], peak: float) -> None:
-        """Add a point to the equity curve and keep the marks and the peak it came from."""
+        """Add a point to the equity curve and keep the marks and the peak it came from.
+
+        A time that the curve has already is valued anew, as after a crash in the middle of a candle.
+        """
         with self._file.transaction():
             self._file.write(
-                "INSERT INTO equity (time, equity) VALUES (?, ?)", (point.time, point.equity)
+                "INSERT INTO equity (time, equity) VALUES (?, ?) "
+                "ON CONFLICT (time) DO UPDATE SET equity = excluded.equity",
+                (point.time, point.equity),
             )
             self._file.write("UPDATE account SET peak = ?", (peak,))
             for symbol, mark in marks.items():

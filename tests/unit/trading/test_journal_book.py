@@ -19,6 +19,7 @@ from adan_core.domain.time import HOUR, ManualClock
 from adan_core.trading import journal_history
 from adan_core.trading.database import Durability, open_database, schema_version
 from adan_core.trading.journal import ALLOWED, Journal
+from adan_core.trading.journal_file import MIGRATIONS
 from adan_core.trading.journal_status import read_status
 from tests.trading_market import BTC, CAPITAL, START, Desk, Drafts, candle
 
@@ -221,6 +222,23 @@ def test_the_equity_curve_is_bounded_newest_at_full_resolution(
     assert [point.time for point in curve[-32:]] == list(range(468, 500))
     assert curve[0].time == 0
     assert [point.time for point in curve] == sorted(point.time for point in curve)
+
+
+def test_a_close_marked_again_after_a_crash_is_one_point_of_the_curve(tmp_path: Path) -> None:
+    book = journal(tmp_path)
+    for time, equity in ((1, 10.0), (2, 20.0), (2, 21.0), (3, 30.0)):
+        book.history.record_equity(EquityPoint(time, equity), {}, CAPITAL)
+    expected = (EquityPoint(1, 10.0), EquityPoint(2, 21.0), EquityPoint(3, 30.0))
+    assert book.history.equity_curve() == expected
+
+
+def test_a_journal_of_the_first_version_loses_its_doubled_points(tmp_path: Path) -> None:
+    old = open_database(tmp_path / "journal.sqlite", MIGRATIONS[:1], Durability.OFF)
+    for time, equity in ((1, 10.0), (2, 20.0), (2, 21.0)):
+        old.execute("INSERT INTO equity (time, equity) VALUES (?, ?)", (time, equity))
+    old.close()
+    curve = journal(tmp_path).history.equity_curve()
+    assert curve == (EquityPoint(1, 10.0), EquityPoint(2, 21.0))
 
 
 def test_a_checkpoint_comes_back_and_a_wrong_one_is_refused(tmp_path: Path) -> None:
