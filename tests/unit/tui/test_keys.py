@@ -5,11 +5,8 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, cast
 
 import pytest
-import textual.app
-import textual.pilot
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.pilot import Pilot
@@ -40,22 +37,6 @@ from tests.fake_core import (
 )
 
 Steps = Callable[["Driver"], Awaitable[None]]
-
-
-async def _settled(*_: float) -> None:
-    """Let the loop work until nothing is ready: what was sent has been handled, however slowly."""
-    loop = cast(Any, asyncio.get_running_loop())
-    while True:
-        await asyncio.sleep(0)
-        if not loop._ready:
-            return
-
-
-@pytest.fixture(autouse=True)
-def _wait_for_work_not_for_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace Textual's guess, which takes a process the machine keeps waiting for an idle one."""
-    monkeypatch.setattr(textual.app, "wait_for_idle", _settled)
-    monkeypatch.setattr(textual.pilot, "wait_for_idle", _settled)
 
 
 class Driver:
