@@ -53,7 +53,8 @@ def test_an_unpacked_wheel_loads_its_settings_and_themes(wheel: Path, tmp_path: 
     answer = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env=plain_environment() | {"PYTHONPATH": str(unpacked), "ADAN_HOME": str(tmp_path / "home")},
+        env=plain_environment()
+        | {"PYTHONPATH": str(unpacked), "ADAN_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
         check=False,
