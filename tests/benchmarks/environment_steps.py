@@ -78,7 +78,7 @@ def environment_steps() -> Row:
         symbol, settings.market.timeframe, settings.market.seed, settings.rules.tick_size
     ).candles(0, _CANDLES)
     spec = FeatureSet.parse(feature_text(settings, locate(Path("unused"), {})), settings.features)
-    part = prepare(series, settings.ladder(), spec, settings)
+    part = prepare(series, ladder_of(settings, series.timeframe), spec, settings)
     market = segment(
         series,
         part.frame,
