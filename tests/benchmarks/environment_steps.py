@@ -18,6 +18,7 @@ from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.market import (
     economics,
     feature_text,
+    ladder_of,
     fit_normaliser,
     prepare,
     segment,
