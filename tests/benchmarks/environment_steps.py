@@ -18,8 +18,8 @@ from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.market import (
     economics,
     feature_text,
-    ladder_of,
     fit_normaliser,
+    ladder_of,
     prepare,
     segment,
 )
