@@ -27,6 +27,7 @@ class _Request:
     reason: str
     origin: str
     requested_at: Milliseconds
+    report: KillReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,11 @@ class KillSwitch:
         self._engaged = threading.Event()
         self._thread: threading.Thread | None = None
         self._report = KillReport(KillPhase.ARMED)
-        self._requested: KillReport | None = None
+        # Requests that the thread has not taken up yet; no lock, since a signal handler may ask.
+        self._requested: list[KillReport] = []
         self._latch_failure = ""
         self._audits: list[tuple[str, str]] = []
+        self._audit_failure = ""
         self._adopt_latch()
 
     def _adopt_latch(self) -> None:
@@ -92,12 +95,17 @@ class KillSwitch:
     @property
     def engaged(self) -> bool:
         """Whether no order may leave; true from the request on, before the latch is on disk."""
-        return self._engaged.is_set() or self._requested is not None
+        return bool(self._requested) or self._engaged.is_set()
 
     @property
     def report(self) -> KillReport:
         """How far the kill has come; CONFIRMED only after the exchange was read back."""
-        return self._requested or self._report
+        newest = self._requested[-1:]
+        report = newest[0] if newest else self._report
+        failure = self._audit_failure
+        if not failure:
+            return report
+        return replace(report, detail=f"{report.detail}; not audited yet: {failure}")
 
     def start(self) -> None:
         """Start the thread; it connects at once, so that a kill finds a warm connection."""
@@ -115,11 +123,12 @@ class KillSwitch:
     def request(self, kind: KillKind, reason: str, origin: str) -> None:
         """Ask for a kill and return at once; from any thread, as often as anybody likes."""
         now = self._clock.now()
-        self._requested = KillReport(
+        report = KillReport(
             KillPhase.REQUESTED, kind=kind, reason=reason, origin=origin, requested_at=now
         )
+        self._requested.append(report)
         self._engaged.set()
-        self._inbox.put(_Request(kind, reason, origin, now))
+        self._inbox.put(_Request(kind, reason, origin, now, report))
         self._wake.set()
 
     def rearm(self, word: str, origin: str) -> None:
@@ -167,11 +176,16 @@ class KillSwitch:
             self._tell()
 
     def _tell(self) -> None:
+        """Write down what is due; a row that the audit does not take is offered again, first."""
         while self._audits:
+            row = self._audits.pop(0)
             try:
-                self._audit(*self._audits.pop(0))
+                self._audit(*row)
             except _FAILURES as failure:
-                self._say(self._report.phase, f"{self._report.detail}; not audited: {failure}")
+                self._audits.insert(0, row)
+                self._audit_failure = str(failure) or type(failure).__name__
+                return
+        self._audit_failure = ""
 
     def _take_requests(self) -> None:
         while True:
@@ -200,8 +214,7 @@ class KillSwitch:
             origin=request.origin,
             requested_at=request.requested_at,
         )
-        if self._inbox.empty():
-            self._requested = None
+        self._requested.remove(request.report)
         self._put_latch()
 
     def _put_latch(self) -> None:
@@ -263,6 +276,13 @@ class KillSwitch:
         self._report = replace(self._report, phase=phase, detail=detail)
 
     def _rearm(self, rearming: _Rearming) -> None:
+        if self._requested:
+            rearming.done.set_exception(
+                TradingError(
+                    "a newer kill request waits", "a confirmed kill", "wait until it is confirmed"
+                )
+            )
+            return
         if self.engaged and self._report.phase is not KillPhase.CONFIRMED:
             rearming.done.set_exception(
                 TradingError(

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from adan_core.trading.database import Durability
 from adan_core.trading.exchanges.paper import PAPER, PaperExchange
 from adan_core.trading.exchanges.protocol import CancelOutcome, Exchange
 from adan_core.trading.journal import Journal
-from adan_core.trading.kill import KillSwitch
+from adan_core.trading.kill import KillSwitch, _Rearming
 from adan_core.trading.latch import KillLatch
 from tests.trading_market import BTC, COSTS, ETH, HOURLY, Desk, candle, faulty, rules, venue
 
@@ -454,3 +455,95 @@ def test_protection_of_what_is_too_small_to_sell_stands(tmp_path: Path) -> None:
         watch.wait_for("FLATTEN confirmed")
     assert "too small to sell" in switch.report.detail
     assert book(desk) == [OrderPurpose.STOP_LOSS, OrderPurpose.TAKE_PROFIT]
+
+
+class Gate(PaperExchange):
+    """A venue that takes its time: the listing waits until it is let through."""
+
+    reached = threading.Event()
+    through = threading.Event()
+
+    async def open_orders(self) -> tuple[Order, ...]:
+        self.reached.set()
+        assert self.through.wait(20)
+        return await super().open_orders()
+
+
+def test_a_request_and_a_rearming_that_wait_for_an_attempt_end_confirmed_and_engaged(
+    tmp_path: Path,
+) -> None:
+    desk, _ = positioned(tmp_path)
+    watch = Watch()
+    Gate.reached.clear()
+    Gate.through.clear()
+    refusals: list[TradingError] = []
+
+    def rearm() -> None:
+        try:
+            switch.rearm(REARM_WORD, "operator")
+        except TradingError as refusal:
+            refusals.append(refusal)
+
+    with switched_on(desk, watch, lambda: _venue(desk.path, Gate)) as switch:
+        switch.request(KillKind.HALT, "first", "key")
+        assert Gate.reached.wait(20)
+        switch.request(KillKind.HALT, "again", "key")
+        asking = threading.Thread(target=rearm)
+        asking.start()
+        until(lambda: switch._inbox.qsize() == 2, switch)
+        Gate.through.set()
+        asking.join()
+        until(lambda: switch.report.phase is KillPhase.CONFIRMED, switch)
+        assert len(refusals) == 1
+        assert switch.engaged
+        assert (desk.path / "kill.json").exists()
+        switch.rearm(REARM_WORD, "operator")
+        assert not switch.engaged
+        assert not (desk.path / "kill.json").exists()
+
+
+def test_a_rearming_is_refused_while_a_newer_request_waits(tmp_path: Path) -> None:
+    desk, _ = positioned(tmp_path)
+    watch = Watch()
+    Gate.reached.clear()
+    Gate.through.clear()
+    with switched_on(desk, watch, lambda: _venue(desk.path, Gate)) as switch:
+        switch.request(KillKind.HALT, "first", "key")
+        assert Gate.reached.wait(20)
+        done: Future[None] = Future()
+        switch._inbox.put(_Rearming("operator", done))
+        # The attempt under way will be confirmed, and the re-arming is the next thing it takes up.
+        switch.request(KillKind.FLATTEN, "newer", "key")
+        Gate.through.set()
+        with pytest.raises(TradingError, match="newer kill request"):
+            done.result(20)
+        assert switch.engaged
+        assert (desk.path / "kill.json").exists()
+
+
+def test_no_audit_row_is_lost_while_the_disk_is_full(tmp_path: Path) -> None:
+    desk, _ = positioned(tmp_path)
+    watch = Watch()
+    full = threading.Event()
+    full.set()
+
+    def audit(action: str, detail: str) -> None:
+        if full.is_set():
+            raise SystemFailure("no space left on the disk")
+        watch(action, detail)
+
+    with switched_on(desk, audit) as switch:  # type: ignore[arg-type]
+        switch.request(KillKind.HALT, "", "key")
+        report = until(
+            lambda: (
+                switch.report.phase is KillPhase.CONFIRMED
+                and "not audited yet: no space left" in switch.report.detail
+            ),
+            switch,
+        )
+        assert report.detail.count("not audited") == 1
+        assert watch.told == []
+        full.clear()
+        watch.wait_for("HALT confirmed")
+        until(lambda: "not audited" not in switch.report.detail, switch)
+    assert watch.told == ["HALT requested", "HALT latched", "HALT confirmed"]
