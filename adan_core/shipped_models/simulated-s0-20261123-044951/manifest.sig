@@ -1,1 +1,0 @@
-{"algorithm":"Ed25519","public_key":"926dd96f922fe2506295decdc4ca7fa125d7ace5eb150a8cd56e703e360719ea","schema_version":1,"signature":"a9b14b5cbe71ba74662123573d8b962a34fea130b7de7965b99d1f3937b3c888fcee4740e49dcedb37e40e7dd42983a19569cf1e95c2d1cf452a7df0bd10910e"}
