@@ -81,6 +81,7 @@ class RunningCore:
             if self._temporary is not None:
                 rest.callback(shutil.rmtree, self._temporary, ignore_errors=True)
             rest.callback(self._log.close)
+            rest.callback(self._audit_check.join)
             if self._server is not None:
                 rest.callback(self._server.stop)
             rest.callback(self.core.stop)
