@@ -196,8 +196,10 @@ class TradingCore:
     def _start_training(self, command: Command) -> CommandResult:
         if command.training is None:
             return CommandResult(accepted=False, message="what to train was not said")
-        self._record("training started", f"{command.training.steps} steps")
-        return self._training.start(command.training)
+        result = self._training.start(command.training)
+        if result.accepted:
+            self._record("training started", f"{command.training.steps} steps")
+        return result
 
     def _acknowledge(self, command: Command) -> CommandResult:
         if command.alert_id is None:
