@@ -236,6 +236,7 @@ def _detect(
 @compiled
 def _detect_all(
     state: Floats,
+    reported: int,
     weights: Floats,
     bias: Floats,
     highs: Floats,
@@ -246,7 +247,6 @@ def _detect_all(
     probabilities: Floats,
     regimes: Integers,
 ) -> None:
-    reported = -1
     for row in range(closes.shape[0]):
         reported = _detect(
             state,
@@ -313,13 +313,53 @@ class RegimeDetector:
             self._drivers,
             self._probabilities,
         )
-        if regime < 0:
-            return None
         if regime != self._reported:
             self._reported = regime
             self._since = candle.open_time + self._timeframe.duration
+        return self._reading()
+
+    def push_series(self, series: CandleSeries) -> RegimeReading | None:
+        """Take in candles at once, to the same state and answer as one by one; None while warming.
+
+        DataError if they begin before the last candle seen.
+        """
+        rows = len(series)
+        if not rows:
+            return self._reading()
+        if series.open_time[0] <= self._newest:
+            raise DataError("candles that begin before the last one seen", "ascending times")
+        self._newest = int(series.open_time[-1])
+        features = np.empty((rows, len(FEATURES)), dtype=np.float64)
+        drivers = np.empty((rows, len(DRIVERS)), dtype=np.float64)
+        probabilities = np.empty((rows, len(REGIMES)), dtype=np.float64)
+        regimes = np.empty(rows, dtype=np.int64)
+        _detect_all(
+            self._state,
+            self._reported,
+            self._model.weights,
+            self._model.bias,
+            series.high,
+            series.low,
+            series.close,
+            features,
+            drivers,
+            probabilities,
+            regimes,
+        )
+        changed = np.flatnonzero(np.diff(regimes, prepend=self._reported))
+        if len(changed):
+            self._since = int(series.open_time[changed[-1]]) + self._timeframe.duration
+        self._reported = int(regimes[-1])
+        self._features[:] = features[-1]
+        self._drivers[:] = drivers[-1]
+        self._probabilities[:] = probabilities[-1]
+        return self._reading()
+
+    def _reading(self) -> RegimeReading | None:
+        if self._reported < 0:
+            return None
         return RegimeReading(
-            regime=REGIMES[regime],
+            regime=REGIMES[self._reported],
             probabilities=tuple(self._probabilities.tolist()),
             drivers=tuple(zip(DRIVERS, self._drivers.tolist(), strict=True)),
             since=self._since,
@@ -336,6 +376,7 @@ def detect_regimes(series: CandleSeries, model: RegimeModel | None = None) -> Re
     regimes = np.empty(rows, dtype=np.int64)
     _detect_all(
         np.zeros(_STATE_SIZE, dtype=np.float64),
+        -1,
         chosen.weights,
         chosen.bias,
         series.high,

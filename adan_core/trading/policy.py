@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Candle
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.market import RegimeReading
@@ -28,4 +29,8 @@ class RegimeReader(Protocol):
 
     def push(self, candle: Candle) -> RegimeReading | None:
         """Take in one closed candle and return the regime at its close; None while warming."""
+        ...
+
+    def push_series(self, series: CandleSeries) -> RegimeReading | None:
+        """Take in many candles at once, to the same state and answer as one by one."""
         ...

@@ -60,6 +60,25 @@ def test_streaming_is_bit_equal_to_batch(simulated: CandleSeries) -> None:
     assert readings == len(simulated) - WARM_UP
 
 
+@pytest.mark.parametrize("pieces", [(0,), (5, WARM_UP - 1), (WARM_UP + 40, WARM_UP + 41)])
+def test_many_candles_at_once_leave_the_state_that_one_by_one_leave(
+    simulated: CandleSeries, pieces: tuple[int, ...]
+) -> None:
+    end = WARM_UP + 400
+    slow, fast = RegimeDetector(simulated.timeframe), RegimeDetector(simulated.timeframe)
+    one_by_one = [slow.push(simulated.candle(row)) for row in range(end)]
+    for start, stop in zip((0, *pieces), (*pieces, end), strict=True):
+        answer = fast.push_series(simulated.slice(start, stop))
+        assert answer == (one_by_one[stop - 1] if stop else None)
+    assert fast._state.tobytes() == slow._state.tobytes()
+    later = range(end, end + 200)
+    assert [fast.push(simulated.candle(row)) for row in later] == [
+        slow.push(simulated.candle(row)) for row in later
+    ]
+    with pytest.raises(DataError):
+        fast.push_series(simulated.slice(0, 10))
+
+
 def test_probabilities_sum_to_one_and_every_regime_is_reached(
     market: tuple[CandleSeries, np.ndarray[tuple[int], np.dtype[np.int8]]],
 ) -> None:
