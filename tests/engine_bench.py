@@ -22,6 +22,7 @@ from adan_core.domain.time import ManualClock
 from adan_core.learning.inference import NumpyPolicy
 from adan_core.learning.registry import ModelCard, ServiceModel
 from adan_core.runtime.assembly import (
+    WARM_CANDLES,
     Places,
     TradingParts,
     assemble,
@@ -81,11 +82,13 @@ class EngineBench:
         settings: str = "",
         books: str = "books",
         fitted_on: CandleSeries | None = None,
+        mode: Mode = Mode.REPLAY,
     ) -> Self:
         """Build an engine over ``series``; ``settings`` is the text of the operator's file.
 
         ``books`` names the folder of journal and venue: the same one again is a restart. The
-        normaliser is fitted on ``fitted_on`` (default: the series itself).
+        normaliser is fitted on ``fitted_on`` (default: the series itself). In paper mode the settings'
+        simulated market is traded, and the series only fits the normaliser.
         """
         locations = locate(home, {})
         _write_settings(locations, settings)
@@ -108,7 +111,9 @@ class EngineBench:
         parts = assemble(
             loaded.settings,
             loaded.config_hash,
-            plan_market(loaded.settings, Mode.REPLAY, "candles", locations),
+            plan_market(
+                loaded.settings, mode, "candles" if mode is Mode.REPLAY else None, locations
+            ),
             Places(folder / "journal.sqlite", folder / "paper.sqlite", Durability.OFF),
             locations,
             model,
@@ -123,7 +128,7 @@ class EngineBench:
 
     async def begin(self) -> None:
         """Warm up and reconcile, as a start does."""
-        self.parts.engine.warm(self.parts.feed.history(10))
+        self.parts.engine.warm(self.parts.feed.history(WARM_CANDLES))
         assert await self.parts.engine.reconcile()
 
     async def offer(self, closed: ClosedCandles) -> None:

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adan_core.domain.alerts import Severity
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.market import Costs, MarketRules
 from adan_core.domain.orders import Fill, Order, OrderPurpose, Side
@@ -112,6 +113,7 @@ class Desk:
         self.drafts = Drafts()
         self.latched = False
         self.pauses: list[float] = []
+        self.alarms: list[tuple[str, Severity]] = []
         self.orders = OrderManager(
             self.exchange,
             self.journal,
@@ -120,6 +122,7 @@ class Desk:
             self.drafts.chance.randrange,
             lambda: self.latched,
             lambda: None,
+            lambda code, severity, _: self.alarms.append((code, severity)),
             self._pause,
         )
 

@@ -1,5 +1,6 @@
 """Alerts and log lines."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,10 @@ class Severity(StrEnum):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
+
+
+Alarm = Callable[[str, Severity, str], None]
+"""Tells a person: a code that groups what repeats, how bad it is, and one sentence."""
 
 
 @dataclass(frozen=True, slots=True)

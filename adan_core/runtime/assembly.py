@@ -1,6 +1,7 @@
 """Builds one trading engine and everything it stands on from settings; called on the trading thread."""
 
 import secrets
+import sys
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from adan_core.data.feed import CandleFeed, SeriesFeed, SimulatedFeed, Wait
 from adan_core.data.state import StateStream
 from adan_core.data.store import CandleStore
 from adan_core.data.synthetic import SimulatedMarket
+from adan_core.domain.alerts import Alarm
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError, ModelError
 from adan_core.domain.market import Costs
@@ -24,7 +26,7 @@ from adan_core.learning.regime import RegimeDetector
 from adan_core.learning.registry import ServiceModel
 from adan_core.trading.database import Durability
 from adan_core.trading.desk import Desk
-from adan_core.trading.engine import Alarm, KillFact, Sizing, TradingEngine
+from adan_core.trading.engine import KillFact, Sizing, TradingEngine
 from adan_core.trading.exchanges.paper import PaperExchange
 from adan_core.trading.journal import Journal
 from adan_core.trading.orders import OrderManager
@@ -33,7 +35,9 @@ from adan_core.trading.risk import RiskManager
 
 # The first candle a new paper account trades on; those before it warm the indicators.
 FIRST_SIMULATED_CANDLE = 4_000
-WARM_CANDLES = 4_000
+# Indicators never forget, so each start warms them from the market's very first candle: only then
+# does a restart decide on the same bytes as a core that was never stopped.
+WARM_CANDLES = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,7 @@ def assemble(
         secrets.randbelow,
         lambda: kill.engaged,
         risk.count_message,
+        alarm,
     )
     desks = [
         Desk(

@@ -9,10 +9,11 @@ from typing import Final
 
 import structlog
 
+from adan_core.accounting.preparation import prepare_kernels
 from adan_core.config.locations import Locations
 from adan_core.config.manager import ConfigManager, Reload
 from adan_core.config.settings import Settings
-from adan_core.domain.alerts import Severity
+from adan_core.domain.alerts import Alarm, Severity
 from adan_core.domain.errors import AdanError, TradingError
 from adan_core.domain.market import MarketSource, MarketStatus
 from adan_core.domain.time import SECOND, Clock, ManualClock, Milliseconds, iso
@@ -28,7 +29,7 @@ from adan_core.runtime.assembly import (
     sizing_of,
     stale_after,
 )
-from adan_core.trading.engine import Alarm, EngineView, KillFact
+from adan_core.trading.engine import EngineView, KillFact
 from adan_core.trading.latch import KillLatch
 
 _BEAT_SECONDS: Final = 0.5
@@ -167,7 +168,9 @@ class TradingThread:
         self._parts = parts
         beat = asyncio.create_task(self._beat())
         try:
-            parts.engine.warm(parts.feed.history(WARM_CANDLES))
+            async with self._turn:
+                # Beside the loop, which goes on beating while kernels are compiled.
+                await asyncio.to_thread(_warm, parts)
             if await self._reconcile(parts):
                 await self._follow_market(parts)
         finally:
@@ -273,6 +276,11 @@ class TradingThread:
             parts.risk.take_on(settings.risk, costs_of(settings), patience)
 
         loop.call_soon_threadsafe(take_on)
+
+
+def _warm(parts: TradingParts) -> None:
+    prepare_kernels()
+    parts.engine.warm(parts.feed.history(WARM_CANDLES))
 
 
 def _describe_market(plan: CorePlan, settings: Settings) -> str:

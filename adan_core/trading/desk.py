@@ -6,14 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adan_core.accounting.account import PORTFOLIO_COLUMNS, portfolio_vector
 from adan_core.data.series import CandleSeries
 from adan_core.data.state import StateStream
 from adan_core.domain.candles import Candle
 from adan_core.domain.errors import DataError
 from adan_core.domain.market import MarketRules, RegimeReading
+from adan_core.domain.portfolio import Position
 from adan_core.domain.snapshot import Price
 from adan_core.domain.time import DAY, Milliseconds
 from adan_core.trading.policy import RegimeReader
+
+# Of a long history only the newest row is kept, so it need not be in memory at once.
+_PIECE = 10_000
 
 
 @dataclass(slots=True)
@@ -38,13 +43,14 @@ class Desk:
             self.closes.popleft()
 
     def warm(self, history: CandleSeries) -> None:
-        """Let past candles in, all at once where that is the same as one by one."""
+        """Let past candles in, at once; the state is the one that they leave one by one."""
+        for start in range(0, len(history), _PIECE):
+            piece = history.slice(start, min(start + _PIECE, len(history)))
+            newest_row = self.stream.push_series(piece)[-1].copy()
+            self.market = None if np.isnan(newest_row).any() else newest_row
+            self.reading = self.regimes.push_series(piece)
         if not len(history):
             return
-        rows = self.stream.push_series(history)
-        self.market = None if np.isnan(rows[-1]).any() else rows[-1]
-        for index in range(len(history)):
-            self.reading = self.regimes.push(history.candle(index))
         newest = int(history.close_time[-1])
         recent = history.close_time >= newest - DAY
         self.closes.extend(
@@ -57,6 +63,25 @@ class Desk:
         if not self.closes:
             raise DataError(f"no candle of {self.symbol} yet", "one at least")
         return self.closes[-1][1]
+
+    def portfolio_vector(
+        self, position: Position | None, equity: float, peak: float, cap: float
+    ) -> NDArray[np.float64]:
+        """Return what an agent sees of the account in this symbol, shape (PORTFOLIO_COLUMNS,)."""
+        out = np.empty(len(PORTFOLIO_COLUMNS), dtype=np.float64)
+        portfolio_vector(
+            position.quantity if position else 0.0,
+            position.average_price if position else 0.0,
+            (position.stop_price or 0.0) if position else 0.0,
+            (position.take_profit_price or 0.0) if position else 0.0,
+            equity,
+            peak,
+            cap,
+            self.close,
+            float(self.held),
+            out,
+        )
+        return out
 
     def price(self) -> Price | None:
         """Return the last close and its change over a day, where a day is known."""

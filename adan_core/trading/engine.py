@@ -6,21 +6,20 @@ the same equity as in the learning environment and the backtest.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.accounting.account import PORTFOLIO_COLUMNS, portfolio_vector
 from adan_core.accounting.fills import market_price
 from adan_core.accounting.sizing import exposure_cap, order_for_target
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
 from adan_core.data.state import observation_hash, observe
-from adan_core.domain.alerts import Severity
-from adan_core.domain.candles import Candle, ClosedCandles
+from adan_core.domain.alerts import Alarm, Severity
+from adan_core.domain.candles import ClosedCandles
 from adan_core.domain.decisions import (
     Decision,
     RiskVerdict,
@@ -39,22 +38,12 @@ from adan_core.trading.orders import OrderManager
 from adan_core.trading.policy import Policy
 from adan_core.trading.portfolio import PortfolioManager
 from adan_core.trading.risk import RiskManager
-
-Alarm = Callable[[str, Severity, str], None]
+from adan_core.trading.settlement import Settlement, Venue
 
 ERRORS_TO_SAFE_MODE: Final = 3
 _SHOWN = 40
 _CURVE = 512
 _CHECKPOINT = "engine"
-_ROUNDING = 1e-9
-
-
-class Venue(Protocol):
-    """A simulated exchange, which has to be shown the market."""
-
-    def on_candle(self, symbol: str, candle: Candle) -> tuple[Fill, ...]:
-        """Match one closed candle against the open orders and return the fills."""
-        ...
 
 
 class KillFact(Protocol):
@@ -143,7 +132,7 @@ class TradingEngine:
         self._portfolio = portfolio
         self._orders = orders
         self._risk = risk
-        self._venue = venue
+        self._settlement = Settlement(self._desks, venue, orders, portfolio)
         self._kill = kill
         self._clock = clock
         self._alarm = alarm
@@ -151,6 +140,7 @@ class TradingEngine:
         self._state = EngineState.IDLE
         self._reason = ""
         self._errors = 0
+        self._loss_told = False
         self._market_time: Milliseconds | None = None
         self._received_at: Milliseconds | None = None
         self._decisions: deque[Decision] = deque(journal.history.decisions(_SHOWN), maxlen=_SHOWN)
@@ -202,17 +192,22 @@ class TradingEngine:
     async def on_candles(self, closed: ClosedCandles) -> None:
         """Take in the candles that closed at one instant: fills, marks, then decisions.
 
-        Errors are counted by the reaction they ask for: bad data is skipped, a machine that fails
-        halts, and three in a row of anything else mean SAFE_MODE.
+        Candles that could not be settled before are taken in first, and nothing is decided until
+        all are. Errors are counted by the reaction they ask for: bad data is skipped, a machine
+        that fails halts, and three in a row of anything else mean SAFE_MODE.
         """
         self._market_time = closed.close_time
         self._received_at = self._clock.now()
         self._look_at_kill()
         try:
-            await self._settle(closed)
-            for symbol, candle in closed.candles:
-                self._desks[symbol].push(candle, closed.close_time)
-            self._value(closed)
+            self._settlement.queue(closed)
+            while self._settlement.behind:
+                settled = await self._settlement.settle()
+                for symbol, candle in settled.candles:
+                    self._desks[symbol].push(candle, settled.close_time)
+                self._value(settled)
+                if self._settlement.behind:
+                    self._save(settled.close_time)
             if self._state in (EngineState.RUNNING, EngineState.REDUCING, EngineState.HALTED):
                 for symbol, _ in closed.candles:
                     await self._decide(symbol, closed.close_time)
@@ -227,21 +222,6 @@ class TradingEngine:
         else:
             self._errors = 0
 
-    async def _settle(self, closed: ClosedCandles) -> None:
-        """Show the venue the candles, book what traded, and count the candles each position is held."""
-        traded = [
-            (self._desks[symbol], self._venue.on_candle(symbol, candle))
-            for symbol, candle in closed.candles
-        ]
-        await self._orders.collect()
-        for desk, fills in traded:
-            quantity = self._portfolio.quantity(desk.symbol)
-            signed = sum(
-                fill.quantity if fill.side is Side.BUY else -fill.quantity for fill in fills
-            )
-            opened = abs(quantity - signed) <= quantity * _ROUNDING
-            desk.held = 0 if quantity == 0.0 or opened else desk.held + 1
-
     def _value(self, closed: ClosedCandles) -> None:
         """Mark the account at the closes and let the loss limits look at it."""
         for symbol, candle in closed.candles:
@@ -250,11 +230,11 @@ class TradingEngine:
             {symbol: candle.close for symbol, candle in closed.candles}, closed.close_time
         )
         account = self._portfolio.snapshot()
-        before = self._risk.loss_latch
         self._risk.observe(closed.close_time, account.equity, account.deposits)
         latched = self._risk.loss_latch
-        if latched and not before:
+        if latched and not self._loss_told:
             self._alarm("loss limit", Severity.CRITICAL, latched)
+        self._loss_told = bool(latched)
 
     async def _decide(self, symbol: str, close_time: Milliseconds) -> None:
         began = self._clock.monotonic()
@@ -263,7 +243,10 @@ class TradingEngine:
             return
         equity = self._portfolio.equity
         cap = exposure_cap(equity, self.sizing.lower_bounds, self.sizing.caps)
-        observation = observe(self._normaliser, desk.market, self._portfolio_vector(desk, cap))
+        vector = desk.portfolio_vector(
+            self._portfolio.position(symbol), equity, self._portfolio.peak, cap
+        )
+        observation = observe(self._normaliser, desk.market, vector)
         output = self._policy.decide(observation)
         quantity = self._portfolio.quantity(symbol)
         order_quantity = order_for_target(
@@ -314,23 +297,6 @@ class TradingEngine:
         )
         return self._risk.judge(order, price, self._state)
 
-    def _portfolio_vector(self, desk: Desk, cap: float) -> NDArray[np.float64]:
-        out = np.empty(len(PORTFOLIO_COLUMNS), dtype=np.float64)
-        position = self._portfolio.position(desk.symbol)
-        portfolio_vector(
-            position.quantity if position else 0.0,
-            position.average_price if position else 0.0,
-            (position.stop_price or 0.0) if position else 0.0,
-            (position.take_profit_price or 0.0) if position else 0.0,
-            self._portfolio.equity,
-            self._portfolio.peak,
-            cap,
-            desk.close,
-            float(desk.held),
-            out,
-        )
-        return out
-
     def _draft(self, decision_id: str, desk: Desk, quantity: float) -> Order | None:
         if quantity == 0.0:
             return None
@@ -379,10 +345,11 @@ class TradingEngine:
 
     def view(self) -> EngineView:
         """Return everything a screen shows of trading, frozen."""
+        latched = self._risk.loss_latch if self._state is EngineState.RUNNING else ""
         prices = (desk.price() for desk in self._desks.values())
         return EngineView(
             state=EngineState.HALTED if self._kill.engaged else self._state,
-            reason=self._reason,
+            reason="; ".join(part for part in (self._reason, latched) if part),
             portfolio=self._portfolio.snapshot(),
             prices=tuple(price for price in prices if price is not None),
             regimes=tuple(

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from adan_core.domain.errors import AdanError, OrderRejected, TradingError
+from adan_core.domain.alerts import Alarm, Severity
+from adan_core.domain.errors import AdanError, OrderRejected, SystemFailure, TradingError
 from adan_core.domain.orders import Fill, Order, OrderPurpose, OrderStatus, Side
 from adan_core.domain.time import Clock
 from adan_core.trading.drafts import is_ours, market_order, new_client_id
@@ -43,6 +44,7 @@ class OrderManager:
         random_below: Callable[[int], int],
         latched: Callable[[], bool],
         count_message: Callable[[], None],
+        alarm: Alarm,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._exchange = exchange
@@ -52,9 +54,12 @@ class OrderManager:
         self._random_below = random_below
         self._latched = latched
         self._count_message = count_message
+        self._alarm = alarm
         self._pause = pause
         self._sending: set[asyncio.Task[Order]] = set()
         self._foreign: dict[str, None] = {}
+        # Per order whose outcome is unknown: looks that found nothing, and when the last one was.
+        self._missed: dict[str, tuple[int, float]] = {}
 
     @property
     def foreign(self) -> tuple[str, ...]:
@@ -93,7 +98,8 @@ class OrderManager:
 
         An intent that the caller has recorded already, with its decision, is not recorded again. A
         caller that is cancelled does not stop the sending. Raises SystemFailure, and sends nothing,
-        if the journal cannot be written; TradingError if the kill latch is set.
+        if the journal cannot be written; SystemFailure, once the order is UNKNOWN, if the machine
+        fails while it is being sent; TradingError if the kill latch is set.
         """
         if self._journal.order(order.client_id) is None:
             self._journal.record_intent(order)
@@ -121,18 +127,39 @@ class OrderManager:
         except OrderRejected as rejection:
             self._journal.reject(order.client_id, rejection.code)
             settled = True
+            self._alarm(
+                "order rejected", Severity.WARNING, f"{_named(order)} was rejected: {rejection}"
+            )
+        except SystemFailure as failure:
+            # The machine fails: the engine halts, whatever becomes of the order.
+            self._doubt(order, str(failure))
+            settled = True
+            raise
         except _FAILURES as failure:
-            if not self._journal.poisoned:
-                self._journal.unknown(order.client_id, str(failure))
-                settled = True
+            self._doubt(order, str(failure) or type(failure).__name__)
+            settled = True
         finally:
             # Whatever else happened, a cancelled loop included: the order may exist.
-            if not settled and not self._journal.poisoned:
-                self._journal.unknown(order.client_id, "no certain answer")
+            if not settled:
+                self._doubt(order, "no certain answer")
         if self._latched() and not order.purpose.protective:
             # The latch fell while the order was on the wire, and the kill may have looked before it landed.
             await self._cancel_entry(order)
         return self._require(order.client_id)
+
+    def _doubt(self, order: Order, why: str) -> None:
+        """Mark an order as one that may or may not exist, and say so."""
+        if not self._journal.poisoned:
+            status = self._require(order.client_id).status
+            if status.terminal:
+                return
+            if status is not OrderStatus.UNKNOWN:
+                self._journal.unknown(order.client_id, why)
+        self._alarm(
+            "order unknown",
+            Severity.CRITICAL,
+            f"the outcome of {_named(order)} is unknown; it is looked up, never sent again: {why}",
+        )
 
     async def _cancel_entry(self, order: Order) -> None:
         if order.purpose is not OrderPurpose.ENTRY:
@@ -140,7 +167,7 @@ class OrderManager:
         try:
             await self.cancel(order.client_id)
         except _FAILURES as failure:
-            self._journal.unknown(order.client_id, f"kill while sending; cancel failed: {failure}")
+            self._doubt(order, f"kill while sending; cancel failed: {failure}")
 
     async def cancel(self, client_id: str) -> Order:
         """Cancel one order and return it as the exchange then shows it; fills are booked first.
@@ -179,6 +206,7 @@ class OrderManager:
         unsettled = self._journal.non_terminal_orders()
         if applied or unsettled:
             await self._follow(unsettled)
+            await self._look_for_the_unknown()
             self._portfolio.reload()
         return tuple(applied)
 
@@ -210,6 +238,35 @@ class OrderManager:
         for order in unsettled:
             if order.status is OrderStatus.OPEN and order.client_id not in standing:
                 await self._look(order)
+
+    async def _look_for_the_unknown(self) -> None:
+        """Look once for every order of unknown outcome whose turn it is; nobody is kept waiting.
+
+        As in ``resolve``, several looks that are spaced in time and find nothing mean that it is absent.
+        """
+        now = self._clock.monotonic()
+        unknown = [
+            order
+            for order in self._journal.non_terminal_orders()
+            if order.status is OrderStatus.UNKNOWN
+        ]
+        missed = self._missed
+        self._missed = {}
+        for order in unknown:
+            looks, last = missed.get(order.client_id, (0, now - _LOOK_SPACING_SECONDS))
+            if now - last < _LOOK_SPACING_SECONDS:
+                self._missed[order.client_id] = (looks, last)
+            elif await self._look(order):
+                continue
+            elif looks + 1 < _LOOKS:
+                self._missed[order.client_id] = (looks + 1, now)
+            else:
+                self._journal.reject(order.client_id, ABSENT)
+                self._alarm(
+                    "order absent",
+                    Severity.WARNING,
+                    f"{_named(order)} never reached the exchange; it is not sent again",
+                )
 
     async def _look(self, order: Order) -> bool:
         """Take over the exchange's view of one order; False if the exchange does not know it."""
@@ -299,6 +356,10 @@ class OrderManager:
         if order is None:
             raise TradingError(f"order {client_id}", "an order of this journal")
         return order
+
+
+def _named(order: Order) -> str:
+    return f"order {order.client_id} ({order.side} {order.quantity:g} {order.symbol})"
 
 
 def _same(seen: Order, known: Order | None) -> bool:

@@ -12,9 +12,11 @@ from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.alerts import Severity
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.decisions import ActionType
-from adan_core.domain.errors import ModelError, SystemFailure
-from adan_core.domain.orders import OrderPurpose
-from adan_core.domain.state import EngineState
+from adan_core.domain.errors import ModelError, RetryableError, SystemFailure
+from adan_core.domain.market import Regime
+from adan_core.domain.orders import OrderPurpose, OrderStatus
+from adan_core.domain.state import EngineState, Mode
+from adan_core.trading import settlement
 from tests.engine_bench import EngineBench, closed_candles
 
 pytestmark = pytest.mark.slow
@@ -62,6 +64,206 @@ def test_a_halt_denies_every_order_until_a_reconciliation_after_re_arming(
         await bench.offer(candles[WARM + 2])
         assert bench.parts.engine.view().state is EngineState.RUNNING
         assert bench.parts.portfolio.quantity("BTC/SIM") > 0.0
+        await bench.close()
+
+    asyncio.run(story())
+
+
+def in_turns(number: int) -> float:
+    return float(number // 7 % 2)
+
+
+def test_a_restart_decides_on_the_same_bytes_as_a_core_that_was_never_stopped(
+    tmp_path: Path, series: CandleSeries
+) -> None:
+    """On the simulated market, which begins long before the account, and with two restarts."""
+    settings = "market:\n  symbols: [BTC/SIM]\n"
+
+    async def decided(home: Path, stretches: tuple[int, ...]) -> list[tuple[object, ...]]:
+        asked = 0
+        for count in stretches:
+            before = asked
+            bench = EngineBench.build(
+                home,
+                series,
+                lambda number, before=before: in_turns(before + number),  # type: ignore[misc]
+                settings,
+                mode=Mode.PAPER,
+            )
+            await bench.begin()
+            await bench.play(count)
+            asked += bench.script.asked
+            made = [
+                (one.time, one.observation_hash, one.regime, one.action.action_type)
+                for one in bench.parts.journal.history.decisions(10_000)
+            ]
+            held = bench.parts.engine.view().regimes
+            await bench.close()
+        return [*made, *held]
+
+    through = asyncio.run(decided(tmp_path / "a", (120,)))
+    stopped = asyncio.run(decided(tmp_path / "b", (37, 40, 43)))
+    assert len(through) == 121
+    assert through == stopped
+
+
+def test_a_restart_in_a_data_set_decides_on_the_same_bytes(
+    tmp_path: Path, series: CandleSeries
+) -> None:
+    async def decided(home: Path, stretches: tuple[int, ...]) -> list[tuple[int, str, Regime]]:
+        for count in stretches:
+            bench = EngineBench.build(home, series, long)
+            await bench.begin()
+            await bench.play(count)
+            made = [
+                (one.time, one.observation_hash, one.regime)
+                for one in bench.parts.journal.history.decisions(10_000)
+            ]
+            await bench.close()
+        return made
+
+    through = asyncio.run(decided(tmp_path / "a", (COUNT,)))
+    assert len(through) > 100
+    assert through == asyncio.run(decided(tmp_path / "b", (WARM + 20, COUNT)))
+
+
+@pytest.mark.parametrize("where", ["on_candle", "collect"])
+def test_a_candle_that_the_exchange_would_not_settle_is_offered_again(
+    tmp_path: Path, series: CandleSeries, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two candles in a row fail; afterwards everything but their decisions is as if nothing had been."""
+
+    def busy(*_: object) -> object:
+        raise RetryableError("the exchange is busy")
+
+    async def story(home: Path, fails: range) -> tuple[EngineBench, dict[int, str]]:
+        bench = EngineBench.build(home, series, flat)
+        await bench.begin()
+        part = bench.parts.exchange if where == "on_candle" else bench.parts.orders
+        for number, closed in enumerate(closed_candles(series)):
+            with monkeypatch.context() as patch:
+                if number in fails:
+                    patch.setattr(part, where, busy)
+                await bench.offer(closed)
+        made = bench.parts.journal.history.decisions(10_000)
+        return bench, {one.time: one.observation_hash for one in made}
+
+    async def compare() -> None:
+        _, smooth = await story(tmp_path / "a", range(0))
+        fails = range(WARM + 30, WARM + 32)
+        bench, rough = await story(tmp_path / "b", fails)
+        missing = [int(series.close_time[number]) for number in fails]
+        assert rough == {time: seen for time, seen in smooth.items() if time not in missing}
+        curve = bench.parts.journal.history.equity_curve()
+        assert [point.time for point in curve] == series.close_time.tolist()
+        assert bench.parts.engine.state is EngineState.RUNNING
+        assert bench.codes() == ["RetryableError"] * 2
+
+    asyncio.run(compare())
+
+
+def test_a_stop_in_a_candle_that_came_late_is_hit(
+    tmp_path: Path, series: CandleSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    falling = np.where(np.arange(COUNT) == WARM + 3, 0.5, 1.0)
+    crash = replace(series, low=series.low * falling)
+
+    def busy(*_: object) -> object:
+        raise RetryableError("the exchange is busy")
+
+    async def story() -> None:
+        bench = EngineBench.build(tmp_path, crash, long)
+        await bench.begin()
+        candles = closed_candles(crash)
+        for closed in candles[: WARM + 3]:
+            await bench.offer(closed)
+        assert bench.parts.portfolio.quantity("BTC/SIM") > 0.0
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.parts.exchange, "on_candle", busy)
+            await bench.offer(candles[WARM + 3])
+        await bench.offer(candles[WARM + 4])
+        assert OrderPurpose.STOP_LOSS in [fill.purpose for fill in bench.parts.journal.fills(3)]
+        await bench.close()
+
+    asyncio.run(story())
+
+
+def test_an_exchange_that_is_gone_for_good_halts_and_a_restart_takes_up_where_it_left(
+    tmp_path: Path, series: CandleSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settlement, "WAITING", 5)
+
+    def busy(*_: object) -> object:
+        raise RetryableError("the exchange is busy")
+
+    async def story() -> None:
+        bench = EngineBench.build(tmp_path, series, flat)
+        await bench.begin()
+        candles = closed_candles(series)
+        for closed in candles[:3]:
+            await bench.offer(closed)
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.parts.exchange, "on_candle", busy)
+            for closed in candles[3:10]:
+                await bench.offer(closed)
+        await bench.offer(candles[10])  # it answers again: too late, candles are missing
+        assert bench.parts.engine.state is EngineState.HALTED
+        assert "restart ADAN" in bench.alarms[-1][2]
+        await bench.close()
+        again = EngineBench.build(tmp_path, series, flat)
+        assert again.parts.engine.resumes_after == series.close_time[2]
+        await again.close()
+
+    asyncio.run(story())
+
+
+def test_a_machine_that_fails_while_an_order_is_sent_halts_with_the_order_unknown(
+    tmp_path: Path, series: CandleSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        bench = EngineBench.build(tmp_path, series, long)
+        await bench.begin()
+
+        async def broken(*_: object) -> None:
+            raise SystemFailure("the paper exchange's file failed: disk I/O error")
+
+        monkeypatch.setattr(bench.parts.exchange, "submit", broken)
+        for closed in closed_candles(series)[: WARM + 1]:
+            await bench.offer(closed)
+        assert bench.parts.engine.state is EngineState.HALTED
+        assert {"order unknown", "machine"} <= set(bench.codes())
+        (order,) = bench.parts.journal.orders(10)
+        assert order.status in (OrderStatus.UNKNOWN, OrderStatus.REJECTED)
+        await bench.close()
+
+    asyncio.run(story())
+
+
+def test_a_loss_latch_found_at_the_start_is_told_and_shown(
+    tmp_path: Path, series: CandleSeries
+) -> None:
+    async def story() -> None:
+        candles = closed_candles(series)
+        first = EngineBench.build(tmp_path, series, flat)
+        await first.begin()
+        await first.offer(candles[0])
+        await first.close()
+        second = EngineBench.build(tmp_path, series, flat)
+        losses = second.parts.risk.losses
+        assert losses is not None
+        latched = replace(losses, drawdown_latched=True, drawdown=0.2)
+        second.parts.journal.history.save("losses", latched)
+        await second.close()
+        bench = EngineBench.build(tmp_path, series, flat)
+        await bench.begin()
+        for closed in candles[1:4]:
+            await bench.offer(closed)
+        assert bench.codes() == ["loss limit"]
+        view = bench.parts.engine.view()
+        assert view.state is EngineState.RUNNING
+        assert "reached the limit; entries stop until re-armed" in view.reason
+        await bench.parts.engine.rearmed()
+        assert "limit" not in bench.parts.engine.view().reason
         await bench.close()
 
     asyncio.run(story())
@@ -211,9 +413,6 @@ def test_what_comes_later_changes_no_decision(
         close=series.close * factor,
         volume=series.volume * (1.0 + later),
     )
-
-    def in_turns(number: int) -> float:
-        return float(number // 7 % 2)
 
     async def decided(home: Path, candles: CandleSeries) -> list[tuple[object, ...]]:
         bench = EngineBench.build(home, candles, in_turns, fitted_on=series.slice(0, WARM + 10))

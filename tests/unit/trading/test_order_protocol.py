@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from adan_core.domain.alerts import Severity
 from adan_core.domain.errors import SystemFailure, TradingError
 from adan_core.domain.orders import Order, OrderStatus, Side
-from adan_core.domain.time import ManualClock
+from adan_core.domain.time import SECOND, ManualClock
 from adan_core.trading.database import Durability
 from adan_core.trading.drafts import is_ours, new_client_id
 from adan_core.trading.exchanges.paper import PaperExchange
@@ -359,3 +360,76 @@ def test_what_the_books_hold_and_the_settings_do_not_trade_is_refused(tmp_path: 
         assert "BTC/SIM is held (10) but not among market.symbols: add it back" in why
 
     asyncio.run(trade())
+
+
+def test_an_order_of_unknown_outcome_is_told_and_looked_up_while_running(tmp_path: Path) -> None:
+    desk = Wire(tmp_path)
+
+    async def trade() -> None:
+        await desk.begin()
+        desk.exchange.fault = "dropped before"
+        order = await desk.orders.submit(desk.drafts.buy(10.0))
+        assert desk.alarms == [("order unknown", Severity.CRITICAL)]
+        for looks in (1, 2, 3):
+            assert status(desk, order)[0] is OrderStatus.UNKNOWN
+            await desk.orders.collect()
+            if looks < 3:  # looks that follow each other at once count as one
+                await desk.orders.collect()
+                assert status(desk, order)[0] is OrderStatus.UNKNOWN
+            desk.clock.advance(SECOND)
+        assert status(desk, order) == (OrderStatus.REJECTED, ABSENT)
+        assert desk.alarms[1:] == [("order absent", Severity.WARNING)]
+        assert desk.pauses == []  # nobody was kept waiting
+        assert desk.exchange.sent == 1
+
+    asyncio.run(trade())
+
+
+@pytest.mark.parametrize("fault", ["dropped after", "empty id"])
+def test_an_order_of_unknown_outcome_that_arrived_is_found_while_running(
+    tmp_path: Path, fault: str
+) -> None:
+    desk = Wire(tmp_path)
+
+    async def trade() -> None:
+        await desk.begin()
+        desk.exchange.fault = fault
+        order = await desk.orders.submit(desk.drafts.buy(10.0))
+        assert desk.alarms == [("order unknown", Severity.CRITICAL)]
+        await desk.exchange.cancel(order.client_id)  # it stands no more, and there is no trade
+        await desk.orders.collect()
+        assert status(desk, order)[0] is OrderStatus.CANCELED
+
+    asyncio.run(trade())
+
+
+def test_a_rejection_is_told(tmp_path: Path) -> None:
+    desk = Wire(tmp_path)
+
+    async def trade() -> None:
+        await desk.begin()
+        await desk.orders.submit(desk.drafts.sell(1.0))
+
+    asyncio.run(trade())
+    assert desk.alarms == [("order rejected", Severity.WARNING)]
+
+
+def test_a_venue_whose_disk_fails_leaves_the_order_unknown_and_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Wire(tmp_path)
+
+    async def broken(order: Order) -> Acknowledgement:
+        raise SystemFailure("disk I/O error")
+
+    async def trade() -> Order:
+        await desk.begin()
+        monkeypatch.setattr(desk.exchange, "submit", broken)
+        draft = desk.drafts.buy(10.0)
+        with pytest.raises(SystemFailure):
+            await desk.orders.submit(draft)
+        return draft
+
+    order = asyncio.run(trade())
+    assert status(desk, order)[0] is OrderStatus.UNKNOWN
+    assert desk.alarms == [("order unknown", Severity.CRITICAL)]
