@@ -39,6 +39,7 @@ _BEAT_SECONDS: Final = 0.5
 # A screen looks a few times a second; composing the engine's part more often than this is waste.
 _VIEW_SECONDS: Final = 0.2
 _RECONCILE_AGAIN_SECONDS: Final = 5.0
+_PREPARING: Final = "reading past candles; the first start compiles its kernels, too"
 _SHOWN_ALERTS: Final = 100
 _SHOWN_LOG: Final = 200
 _LONGEST_REASON: Final = 500
@@ -124,7 +125,7 @@ class TradingCore:
         view = self._trading.view
         self._sequence += 1
         state = EngineState.WARMING if view is None else view.state
-        reason = "reading past candles" if view is None else view.reason
+        reason = _PREPARING if view is None else view.reason
         if self.failure:
             state, reason = EngineState.SAFE_MODE, f"trading has stopped: {self.failure}"
         elif self._kill.engaged:

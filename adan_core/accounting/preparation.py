@@ -1,0 +1,34 @@
+"""Compiling the kernels an account needs before its first candle, so that none of them stalls it."""
+
+import numpy as np
+
+from adan_core.accounting.account import (
+    ACCOUNT_COLUMNS,
+    PORTFOLIO_COLUMNS,
+    execute_at_open,
+    mark,
+    open_account,
+    portfolio_vector,
+    protect_in_candle,
+)
+from adan_core.accounting.fills import buy, market_price, sell
+from adan_core.accounting.rules import round_down
+from adan_core.accounting.sizing import exposure_cap, order_for_target
+
+
+def prepare_kernels() -> None:
+    """Call each kernel once on a scratch account: compiled on a first start, loaded on later ones."""
+    row = np.zeros(ACCOUNT_COLUMNS, dtype=np.float64)
+    bounds = np.array([1.0])
+    open_account(row, 1000.0)
+    cap = exposure_cap(1000.0, bounds, bounds)
+    quantity = order_for_target(1000.0, 0.0, 100.0, 1.0, cap, 0.1, 0.001, 0.0005, 0.01, 0.01, 10.0)
+    market_price(1, 100.0, 0.0005, 0.01)
+    execute_at_open(row, quantity, 100.0, 0, 0.001, 0.0005, 0.01, 0.01, 0.01, 0.05, 0.1)
+    protect_in_candle(row, 100.0, 101.0, 99.0, 0.001, 0.0005, 0.01)
+    mark(row, 100.0)
+    portfolio_vector(
+        1.0, 100.0, 95.0, 110.0, 1000.0, 1000.0, cap, 100.0, 1.0, np.empty(len(PORTFOLIO_COLUMNS))
+    )
+    sell(*buy(1000.0, 0.0, 0.0, 1.0, 100.0, 0.0)[:3], 1.0, 100.0, 0.0)
+    round_down(1.0, 0.01)
