@@ -64,9 +64,10 @@ def _answers(place: Place) -> None:
     place.run(_CORE, "backtest", "--dataset", "btc", shows=("this judges nothing",))
     place.run(_CORE, "config", "check")
     place.run(_CORE, "config", "locations", shows=("kill_latch",))
-    shipped = place.run(_CORE, "models", "list").split("simulated-s")[1].split()[0]
-    place.run(_CORE, "models", "show", f"simulated-s{shipped}", shows=("signed by shipped",))
-    place.run(_CORE, "models", "show", f"simulated-s{shipped}", "--json", shows=version)
+    listed = place.run(_CORE, "models", "list").splitlines()
+    shipped = next(line.split()[0] for line in listed if " shipped " in line)
+    place.run(_CORE, "models", "show", shipped, shows=("signed by shipped",))
+    place.run(_CORE, "models", "show", shipped, "--json", shows=version)
 
 
 def _files(place: Place) -> None:
@@ -77,6 +78,8 @@ def _files(place: Place) -> None:
         place.run(_CORE, "data", "check", file, shows=("it can be imported",))
         name = kind.replace(".", "-")
         place.run(_CORE, "data", "import", file, "--name", name, shows=("SIMULATED",))
+    for process in ("mean-reverting", "drift", "random-walk"):
+        place.run(_CORE, "data", "sample", "--process", process, shows=("SIMULATED",))
     rows = [line.split(",") for line in (place.desk / MINE).read_text().splitlines()[:300]]
     named = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
     (place.desk / "made.json").write_text(json.dumps(named), encoding="utf-8")

@@ -107,5 +107,5 @@ class Place:
             play()
         except Mismatch as mismatch:
             self.wrong.append(f"{name}: {mismatch}")
-            print(f"  MISMATCH {str(mismatch).splitlines()[0]}", flush=True)
+            print(f"  MISMATCH {mismatch}", flush=True)
         print(f"  {time.monotonic() - began:.0f} s", flush=True)

@@ -126,8 +126,12 @@ def _training(place: Place) -> None:
         screen.press("5", "z")
         screen.see("finished", within=180.0)
         screen.press("z")
-        _fill_in(screen, steps="50000000", dataset="practice")
-        screen.see("start.training: taken", r"steps/s", within=90.0)
+        for _ in range(5):  # the first may still be sealing its model
+            _fill_in(screen, steps="50000000", dataset="practice")
+            if "refused" not in screen.see("start.training: (taken|refused)"):
+                break
+            screen.see_gone("start.training: refused")
+        screen.see(r"\d steps/s", within=90.0)
         screen.press("F5")
         screen.see("A training runs already: F6 stops it")
         screen.press("F12")
@@ -234,13 +238,12 @@ def _replaying(place: Place) -> None:
 
 def _fill_in(screen: Terminal, *, steps: str, seed: str = "", dataset: str = "") -> None:
     screen.press("F5")
-    screen.see("Start a training", "time limit in seconds")
+    screen.see("Start a training", "time limit in seconds", "1000000")
     screen.press("C-u")
+    screen.see_gone("1000000")
     screen.type(steps)
     screen.press("Tab")
-    if seed:
-        screen.press("C-u")
-        screen.type(seed)
+    screen.type(seed)  # behind the one that stands there
     screen.press("Tab", "Tab")
     screen.type(dataset)
     screen.press("Enter")
