@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := run
-.PHONY: run test quick check install bench ship-model picture
+.PHONY: run test quick check install bench tour ship-model picture
 
 run: install
 	@exec $(BIN)/adan-tui
@@ -27,6 +27,10 @@ check: install
 
 bench: install
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+# README's commands and a scripted tour of the screen, under coverage; lists what nobody entered.
+tour: install
+	@$(BIN)/python -m tests.tour
 
 # conda's list of the same versions; a test compares the two.
 environment.yml: constraints.txt pyproject.toml | install

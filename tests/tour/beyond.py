@@ -113,6 +113,7 @@ def _keys(place: Place) -> None:
         typed=f"{PASSPHRASE}\na-key-for-the-tour\na-secret-for-the-tour\n",
     )
     place.run(_CORE, "keys", "list", "--passphrase-stdin", typed=f"{PASSPHRASE}\n")
+    place.run(_CORE, "keys", "list", "--json", shows=('"schema_version":',))
     place.run(_CORE, "keys", "list", "--passphrase-stdin", typed="a wrong passphrase\n", code=6)
     remove = ("keys", "remove", "kraken", "--passphrase-stdin")
     place.run(_CORE, *remove, typed=f"{PASSPHRASE}\n")
@@ -149,6 +150,10 @@ def _training(place: Place) -> None:
     place.run(_CORE, *timed, typed=f"{PASSPHRASE}\n", code=124, shows=("--resume",))
     again = ("train", "--resume", "latest", "--timeout", "12", seal, "--json")
     place.run(_CORE, *again, typed=f"{PASSPHRASE}\n", code=124, shows=("schema_version",))
+    short = ("train", "--dataset", "practice", "--steps", "8192", "--seal-later")
+    shows = ("learnt, not sealed yet", "adan-core train --resume")
+    place.run("env", "-u", "CREDENTIALS_DIRECTORY", _CORE, *short, shows=shows)
+    place.run(_CORE, "train", "--resume", "latest", shows=("is sealed",))
 
 
 def _kills(place: Place) -> None:
