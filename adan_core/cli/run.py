@@ -134,5 +134,6 @@ def _line(snapshot: CoreSnapshot) -> str:
         parts.append(
             f"equity {account.equity:,.2f} {account.quote} ({account.equity - account.deposits:+,.2f})"
         )
-        parts.append(f"{len(account.positions)} positions, drawdown {account.drawdown:.2%}")
+        held = len(account.positions)
+        parts.append(f"{held} position{'' if held == 1 else 's'}, drawdown {account.drawdown:.2%}")
     return ", ".join(parts)

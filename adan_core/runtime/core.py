@@ -262,7 +262,8 @@ class TradingCore:
         if record.state is TrainingState.FAILED:
             self._alarm("training", Severity.WARNING, f"training failed: {record.message}")
         elif record.state in (TrainingState.FINISHED, TrainingState.TIMED_OUT):
-            self._alarm("training", Severity.INFO, f"training {record.state}: {record.message}")
+            detail = "" if record.message == record.state else f": {record.message}"
+            self._alarm("training", Severity.INFO, f"training {record.state}{detail}")
 
     def _alarm(self, code: str, severity: Severity, message: str) -> None:
         self._alerts.raise_alert(code, severity, message)

@@ -151,11 +151,6 @@ class TradingEngine:
                 self._desks[symbol].held = count
 
     @property
-    def state(self) -> EngineState:
-        """What the engine is doing."""
-        return self._state
-
-    @property
     def flat(self) -> bool:
         """Whether nothing is held and no order is unsettled."""
         return not self._portfolio.snapshot().positions and not self._journal.non_terminal_orders()

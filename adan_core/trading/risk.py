@@ -78,11 +78,6 @@ class RiskManager:
         return len(self._messages)
 
     @property
-    def losses(self) -> LossState | None:
-        """The state of the loss latches; None before the first ``observe``."""
-        return self._losses
-
-    @property
     def loss_latch(self) -> str:
         """Why entries are stopped by a loss; empty while they are not."""
         if self._losses is None:

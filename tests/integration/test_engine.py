@@ -17,6 +17,7 @@ from adan_core.domain.market import Regime
 from adan_core.domain.orders import OrderPurpose, OrderStatus
 from adan_core.domain.state import EngineState, Mode
 from adan_core.trading import settlement
+from adan_core.trading.losses import LossState
 from tests.engine_bench import EngineBench, closed_candles
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,7 @@ def test_a_halt_denies_every_order_until_a_reconciliation_after_re_arming(
         for closed in candles[:WARM]:
             bench.kill.engaged = True
             await bench.offer(closed)
-        assert bench.parts.engine.state is EngineState.HALTED
+        assert bench.parts.engine.view().state is EngineState.HALTED
         denied = bench.parts.engine.view().decisions[0]
         assert denied.action.action_type is ActionType.BUY
         assert denied.verdict is not None
@@ -57,7 +58,7 @@ def test_a_halt_denies_every_order_until_a_reconciliation_after_re_arming(
         assert denied.order_ids == ()
         bench.kill.engaged = False  # the latch is off, and nobody has compared the books yet
         await bench.offer(candles[WARM])
-        assert bench.parts.engine.state is EngineState.HALTED
+        assert bench.parts.engine.view().state is EngineState.HALTED
         assert bench.parts.journal.orders(10) == ()
         await bench.parts.engine.rearmed()
         await bench.offer(candles[WARM + 1])
@@ -156,7 +157,7 @@ def test_a_candle_that_the_exchange_would_not_settle_is_offered_again(
         assert rough == {time: seen for time, seen in smooth.items() if time not in missing}
         curve = bench.parts.journal.history.equity_curve()
         assert [point.time for point in curve] == series.close_time.tolist()
-        assert bench.parts.engine.state is EngineState.RUNNING
+        assert bench.parts.engine.view().state is EngineState.RUNNING
         assert bench.codes() == ["RetryableError"] * 2
 
     asyncio.run(compare())
@@ -207,7 +208,7 @@ def test_an_exchange_that_is_gone_for_good_halts_and_a_restart_takes_up_where_it
             for closed in candles[3:10]:
                 await bench.offer(closed)
         await bench.offer(candles[10])  # it answers again: too late, candles are missing
-        assert bench.parts.engine.state is EngineState.HALTED
+        assert bench.parts.engine.view().state is EngineState.HALTED
         assert "restart ADAN" in bench.alarms[-1][2]
         await bench.close()
         again = EngineBench.build(tmp_path, series, flat)
@@ -230,7 +231,7 @@ def test_a_machine_that_fails_while_an_order_is_sent_halts_with_the_order_unknow
         monkeypatch.setattr(bench.parts.exchange, "submit", broken)
         for closed in closed_candles(series)[: WARM + 1]:
             await bench.offer(closed)
-        assert bench.parts.engine.state is EngineState.HALTED
+        assert bench.parts.engine.view().state is EngineState.HALTED
         assert {"order unknown", "machine"} <= set(bench.codes())
         (order,) = bench.parts.journal.orders(10)
         assert order.status in (OrderStatus.UNKNOWN, OrderStatus.REJECTED)
@@ -249,7 +250,7 @@ def test_a_loss_latch_found_at_the_start_is_told_and_shown(
         await first.offer(candles[0])
         await first.close()
         second = EngineBench.build(tmp_path, series, flat)
-        losses = second.parts.risk.losses
+        losses = second.parts.journal.history.load("losses", LossState)
         assert losses is not None
         latched = replace(losses, drawdown_latched=True, drawdown=0.2)
         second.parts.journal.history.save("losses", latched)
@@ -289,13 +290,13 @@ def test_three_errors_in_a_row_mean_safe_mode(
         bench = EngineBench.build(tmp_path, series, failing(*failures))  # type: ignore[arg-type]
         await bench.begin()
         await bench.play()
-        assert bench.parts.engine.state is state
+        assert bench.parts.engine.view().state is state
         assert bench.codes().count("ModelError") == len(failures)
         assert ("safe mode" in bench.codes()) == (state is EngineState.SAFE_MODE)
         if state is EngineState.SAFE_MODE:
             assert bench.script.asked == 3  # nobody is asked any more
             await bench.parts.engine.rearmed()
-            assert bench.parts.engine.state is EngineState.RUNNING
+            assert bench.parts.engine.view().state is EngineState.RUNNING
         await bench.close()
 
     asyncio.run(story())
@@ -315,7 +316,7 @@ def test_a_machine_that_fails_halts_at_once(
 
         monkeypatch.setattr(bench.parts.journal.history, "record_equity", full)
         await bench.offer(candles[1])
-        assert bench.parts.engine.state is EngineState.HALTED
+        assert bench.parts.engine.view().state is EngineState.HALTED
         assert bench.alarms[-1][:2] == ("machine", Severity.CRITICAL)
         await bench.close()
 
