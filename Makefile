@@ -11,10 +11,10 @@ run: install
 	@exec $(BIN)/adan-tui
 
 test: install
-	@$(BIN)/pytest -n auto --cov --cov-report=term:skip-covered
+	@$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered
 
 quick: install
-	@HYPOTHESIS_PROFILE=quick $(BIN)/pytest -n auto -m "not slow" tests/unit
+	@HYPOTHESIS_PROFILE=quick $(BIN)/pytest -n auto --dist worksteal -m "not slow" tests/unit
 
 check: install
 	@$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import stat
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,9 @@ from typing import Self
 from adan_core.domain.errors import AlreadyRunning, SecurityError, SystemFailure
 
 _LOCK_SCHEMA_VERSION = 1
-_LOOKERS_OUTLASTED = 100
+# A process that looks may lose the processor while it holds the lock: outlast it for a second.
+_LOOKERS_OUTLASTED = 500
+_LOOKER_SECONDS = 0.002
 
 
 def make_folder(path: Path) -> Path:
@@ -136,7 +139,8 @@ def exclusive_lock(path: Path) -> ExclusiveLock:
             pid = lock_holder(path)
             if pid is not None:
                 break
-            continue  # a process that only looked had it for an instant
+            time.sleep(_LOOKER_SECONDS)  # a process that only looks has it for an instant
+            continue
         os.ftruncate(descriptor, 0)
         record = {"schema_version": _LOCK_SCHEMA_VERSION, "pid": os.getpid()}
         os.pwrite(descriptor, json.dumps(record).encode(), 0)

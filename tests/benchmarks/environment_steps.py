@@ -27,7 +27,7 @@ from tests.benchmarks.rows import Reference, Row
 
 _CANDLES = 20_000
 _SECONDS = 2.0
-_TIMES_PLAIN = 10.0
+_TIMES_PLAIN = 5.0
 _FEE, _SLIPPAGE = 0.001, 0.0005
 
 

@@ -133,9 +133,11 @@ def test_looking_never_costs_a_core_its_lock(tmp_path: Path) -> None:
     ) as looker:
         assert looker.stdout is not None
         looker.stdout.readline()
-        for _ in range(300):
-            exclusive_lock(path).release()
-        looker.kill()
+        try:
+            for _ in range(300):
+                exclusive_lock(path).release()
+        finally:
+            looker.kill()  # it would look for ever, and this block would wait for it
 
 
 def test_nobody_holds_a_lock_that_was_never_made(tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def test_the_kill_key_works_over_the_parting_question() -> None:
     drive(steps, live_snapshot())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "keymap",
     [
@@ -179,6 +180,7 @@ def test_no_keymap_takes_the_kill_switch_or_its_keys(keymap: dict[str, str]) -> 
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_keymap_may_move_other_keys() -> None:
     async def steps(driver: Driver) -> None:
         driver.app.set_keymap({"screen.help": "f2"})
@@ -198,6 +200,7 @@ def test_the_request_gives_way_to_what_the_core_shows() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_flatten_is_not_taken_for_done_while_only_a_halt_is() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f9", *"FLATTEN", "enter")
@@ -223,6 +226,7 @@ def test_a_kill_the_core_did_not_take_stays_on_the_banner_with_another_way() -> 
     drive(steps, error=NotRunning("no core answers"), size=(120, 40))
 
 
+@pytest.mark.slow
 def test_a_crash_while_sending_is_shown_as_a_kill_not_taken() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f12")
@@ -269,6 +273,7 @@ def test_without_a_core_the_screen_says_where_to_halt_and_ends_with_the_errors_c
 # --- typed words ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "word", "kind"),
     [("f9", "FLATTEN", CommandKind.FLATTEN), ("f8", "REARM", CommandKind.REARM)],
@@ -290,6 +295,7 @@ def test_flatten_and_rearm_ask_for_their_word(key: str, word: str, kind: Command
     drive(steps, halted_snapshot())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["f9", "f8", "f5", "f1"])
 def test_escape_closes_a_modal_and_nothing_is_sent(key: str) -> None:
     async def steps(driver: Driver) -> None:
@@ -311,6 +317,7 @@ def test_rearm_says_when_there_is_nothing_to_rearm() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_refusal_by_the_core_is_told() -> None:
     async def steps(driver: Driver) -> None:
         driver.client.answer = CommandResult(accepted=False, message="[/x] not yours to arm")
@@ -364,6 +371,7 @@ def test_the_form_takes_grouped_figures_and_a_data_set() -> None:
     )
 
 
+@pytest.mark.slow
 def test_stop_training_stops_one_and_says_when_there_is_none() -> None:
     async def running(driver: Driver) -> None:
         await driver.press("f6")
@@ -438,6 +446,7 @@ def test_a_reload_that_names_another_theme_or_pace_is_followed() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_theme_that_is_not_there_is_named_with_those_that_are() -> None:
     async def steps(driver: Driver) -> None:
         settings = replace(SCREEN, theme="nowhere")
@@ -479,6 +488,7 @@ def test_a_quiet_core_makes_no_pane_draw_again() -> None:
     drive(steps, size=(120, 40))
 
 
+@pytest.mark.slow
 def test_zoom_gives_one_pane_the_room_and_back() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("3", "z")
@@ -543,6 +553,7 @@ def test_leaving_closes_the_core_without_a_question(key: str) -> None:
     assert client.closed == 1
 
 
+@pytest.mark.slow
 def test_leaving_asks_while_a_training_runs() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f10")
@@ -564,6 +575,7 @@ def test_an_attached_screen_leaves_without_a_question_since_the_core_goes_on() -
     drive(steps, live_snapshot(), attached=True)
 
 
+@pytest.mark.slow
 def test_every_binding_has_an_id_a_description_and_a_tooltip() -> None:
     async def steps(driver: Driver) -> None:
         theirs = {
@@ -597,6 +609,7 @@ def test_every_action_is_in_the_palette_and_every_theme() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_the_palette_runs_an_action() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("ctrl+p")
