@@ -8,25 +8,13 @@ from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from adan_core.domain.errors import ConfigurationError
+from adan_core.domain.themes import THEME_ROLES
 from adan_core.runtime.client import ScreenTheme
 from adan_tui.lines import Ink
 from adan_tui.text import clean
 
 # It becomes the name of a style class, which may hold nothing else.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
-
-ROLES = (
-    "primary",
-    "secondary",
-    "accent",
-    "foreground",
-    "background",
-    "surface",
-    "panel",
-    "success",
-    "warning",
-    "error",
-)
 
 # What the first frame is drawn with, before the core has said which themes there are.
 FIRST = Theme(
@@ -54,12 +42,12 @@ def textual_theme(theme: ScreenTheme) -> Theme:
             "rename the theme's file",
         )
     colours: dict[str, str] = {}
-    for role in ROLES:
+    for role in THEME_ROLES:
         written = theme.colours.get(role)
         if written is None:
             raise ConfigurationError(
                 f"theme {clean(theme.name)} has no colour {role}",
-                f"a colour for each of {', '.join(ROLES)}",
+                f"a colour for each of {', '.join(THEME_ROLES)}",
                 "add it to the theme's file",
             )
         try:

@@ -10,21 +10,9 @@ from typing import Final
 from adan_core.config.locations import Locations, shipped
 from adan_core.config.sources import Key, parse_yaml
 from adan_core.domain.errors import InvalidSettings
+from adan_core.domain.themes import THEME_ROLES
 
 SCHEMA_VERSION: Final = 1
-ROLES: Final = (
-    "primary",
-    "secondary",
-    "accent",
-    "foreground",
-    "background",
-    "surface",
-    "panel",
-    "success",
-    "warning",
-    "error",
-)
-
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _KEYS = ("schema_version", "name", "dark", "colours")
 
@@ -73,14 +61,18 @@ def read_theme(path: Path) -> Theme:
         _check_colours(colours, complain)
     if problems:
         raise InvalidSettings(tuple(problems))
-    return Theme(str(name), bool(dark), MappingProxyType({role: colours[role] for role in ROLES}))
+    return Theme(
+        str(name), bool(dark), MappingProxyType({role: colours[role] for role in THEME_ROLES})
+    )
 
 
 def _check_colours(colours: Mapping[object, object], complain: Callable[[Key, str], None]) -> None:
     for role in colours:
-        if role not in ROLES:
-            complain(("colours", str(role)), f"unknown role; expected one of: {', '.join(ROLES)}")
-    for role in ROLES:
+        if role not in THEME_ROLES:
+            complain(
+                ("colours", str(role)), f"unknown role; expected one of: {', '.join(THEME_ROLES)}"
+            )
+    for role in THEME_ROLES:
         if role not in colours:
             complain(("colours", role), "is missing; expected: a colour such as '#1e2030'")
             continue

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from adan_core.config.locations import locate, shipped
-from adan_core.config.themes import ROLES, Theme, ThemeLibrary, read_theme, theme_folders
+from adan_core.config.themes import Theme, ThemeLibrary, read_theme, theme_folders
 from adan_core.domain.errors import InvalidSettings
+from adan_core.domain.themes import THEME_ROLES
 
 SHIPPED = sorted((shipped() / "themes").glob("*.yaml"))
 DARK = (shipped() / "themes" / "adan-dark.yaml").read_text()
@@ -73,7 +74,7 @@ def test_the_operators_themes_extend_and_override_the_shipped_ones(tmp_path: Pat
     themes = {theme.name: theme for theme in ThemeLibrary(theme_folders(locations)).themes}
     assert set(themes) == {path.stem for path in SHIPPED} | {"mine"}
     assert themes["adan-dark"].colours["primary"] == "#123456"
-    assert set(themes["mine"].colours) == set(ROLES)
+    assert set(themes["mine"].colours) == set(THEME_ROLES)
 
 
 def test_a_bad_change_leaves_the_last_good_form_and_says_why(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 from textual.theme import Theme
 
 from adan_core.domain.errors import ConfigurationError, NotRunning
+from adan_core.domain.themes import THEME_ROLES
 from adan_core.runtime.client import Session
 from adan_tui import main as command
 from adan_tui import terminal
-from adan_tui.inks import ROLES, inks, textual_theme
+from adan_tui.inks import inks, textual_theme
 from adan_tui.lines import Ink
 from adan_tui.opening import Opening
 from adan_tui.terminal import LOST_EXIT_CODE, TerminalWatch, refusal, remote
@@ -256,7 +257,7 @@ def changed(**colours: str) -> FakeTheme:
     return FakeTheme("mine", dark=True, colours={**DARK.colours, **colours})
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", THEME_ROLES)
 @pytest.mark.parametrize("bad", ["", "no colour", "#12", "[/red]", "rgb(1,2"])
 def test_a_colour_that_is_none_is_refused_by_role(role: str, bad: str) -> None:
     with pytest.raises(ConfigurationError, match=f"theme mine: {role}"):

@@ -1,0 +1,64 @@
+"""`adan-core run --mode replay`, the command itself, ends with the backtest's own equity."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adan_core.config.loading import load_settings
+from adan_core.config.locations import locate
+from adan_core.data.features import FeatureSet
+from adan_core.data.state import build_frame
+from adan_core.data.store import CandleStore
+from adan_core.learning.backtest import run_policy
+from adan_core.learning.market import market_rules, segment
+from adan_core.learning.regime import WARM_UP
+from adan_core.learning.segments import Economics
+from adan_core.runtime.assembly import costs_of, load_features
+from adan_core.runtime.models import open_registry
+
+pytestmark = pytest.mark.slow
+
+
+def adan(*words: str) -> str:
+    command = [sys.executable, "-m", "adan_core", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path) -> None:
+    adan("data", "sample", "--rows", "3000", "--seed", "31", "--name", "practice")
+    shown: dict[str, Any] = json.loads(
+        adan("run", "--mode", "replay", "--dataset", "practice", "--json")
+    )
+    locations = locate(home, {})
+    settings = load_settings(locations).settings
+    series = CandleStore(locations.datasets).read("practice")
+    spec: FeatureSet = load_features(settings, locations)
+    ladder = settings.ladders[series.timeframe]
+    model = open_registry(locations).default(spec.schema_hash(ladder))
+    frame = build_frame(series, ladder, spec)
+    # The account stays in the highest tier: the cap that the engine's limits give it.
+    economics = Economics(
+        settings.risk.tiers[-1].position_cap,
+        settings.risk.rebalance_band,
+        costs_of(settings),
+        market_rules(settings, series.symbol),
+        settings.risk.stop_loss,
+        settings.risk.take_profit,
+    )
+    first = max(frame.ready, WARM_UP)
+    part = segment(series, frame, model.normaliser, economics, first, len(series))
+    backtest = run_policy(
+        series.slice(first, len(series)),
+        part,
+        model.policy,
+        settings.account.starting_capital,
+    )
+    assert shown["model"]["model_id"] == model.model_id
+    assert shown["state"] == "RUNNING"
+    assert shown["portfolio"]["equity"] == pytest.approx(backtest.equity[-1], rel=1e-9, abs=0.0)
+    assert shown["portfolio"]["fees"] == pytest.approx(backtest.fees, rel=1e-9)
+    assert len(backtest.trades) > 3
