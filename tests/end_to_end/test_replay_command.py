@@ -6,14 +6,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.data.features import FeatureSet
-from adan_core.data.state import build_frame
+from adan_core.data.state import build_frame, observation_hash
 from adan_core.data.store import CandleStore
+from adan_core.domain.decisions import PolicyOutput
 from adan_core.learning.backtest import run_policy
+from adan_core.learning.inference import NumpyPolicy
 from adan_core.learning.market import market_rules, segment
 from adan_core.learning.regime import WARM_UP
 from adan_core.learning.segments import Economics
@@ -26,6 +30,18 @@ pytestmark = pytest.mark.slow
 def adan(*words: str) -> str:
     command = [sys.executable, "-m", "adan_core", *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+class Witness:
+    """The model's policy, and the hash of each observation it was shown."""
+
+    def __init__(self, policy: NumpyPolicy) -> None:
+        self._policy = policy
+        self.seen: list[str] = []
+
+    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+        self.seen.append(observation_hash(observation))
+        return self._policy.decide(observation)
 
 
 def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path) -> None:
@@ -51,14 +67,16 @@ def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path)
     )
     first = max(frame.ready, WARM_UP)
     part = segment(series, frame, model.normaliser, economics, first, len(series))
-    backtest = run_policy(
-        series.slice(first, len(series)),
-        part,
-        model.policy,
-        settings.account.starting_capital,
-    )
+    traded, witness = series.slice(first, len(series)), Witness(model.policy)
+    backtest = run_policy(traded, part, witness, settings.account.starting_capital)
     assert shown["model"]["model_id"] == model.model_id
     assert shown["state"] == "RUNNING"
     assert shown["portfolio"]["equity"] == pytest.approx(backtest.equity[-1], rel=1e-9, abs=0.0)
     assert shown["portfolio"]["fees"] == pytest.approx(backtest.fees, rel=1e-9)
     assert len(backtest.trades) > 3
+    # The bytes the agent was shown, too: time in position, distances to the stops and all.
+    times = dict(zip(traded.close_time.tolist(), witness.seen, strict=False))
+    shared = [one for one in shown["decisions"] if one["time"] in times]
+    assert len(shared) > 30
+    assert [one["observation_hash"] for one in shared] == [times[one["time"]] for one in shared]
+    assert backtest.exposure[-len(shared) :].max() > 0.0  # a position was held meanwhile
