@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 from adan_core.cli.context import Context
 from adan_core.domain.commands import (
@@ -31,6 +32,7 @@ from adan_core.trading.latch import KillLatch, LatchRecord
 _WAIT_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 _LONGEST_REASON = 500
+_SCHEMA_VERSION = 1
 # The settings' staleness.heartbeat as shipped: this command must not pay for reading settings.
 _HEARTBEAT_STALE = 3 * SECOND
 
@@ -103,7 +105,7 @@ def _status_at_rest(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         context.emit(
             {
-                "schema_version": 1,
+                "schema_version": _SCHEMA_VERSION,
                 "running": False,
                 "unresponsive_process": holder,
                 "latch": latch,
@@ -210,7 +212,7 @@ def _kill(arguments: argparse.Namespace, context: Context) -> int:
         chosen = KillKind.FLATTEN if flatten else KillKind.HALT
         return _latch_on_disk(chosen, reason, origin, why, arguments, context)
     if arguments.json:
-        context.emit(report)
+        context.emit({"schema_version": _SCHEMA_VERSION, **asdict(report)})
     else:
         context.say(describe_kill(report))
     if report.phase is KillPhase.CONFIRMED:
@@ -252,7 +254,7 @@ def _latch_on_disk(
     if arguments.json:
         context.emit(
             {
-                "schema_version": 1,
+                "schema_version": _SCHEMA_VERSION,
                 "running": holder is not None,
                 "unresponsive_process": holder,
                 "latch": record,
@@ -288,19 +290,20 @@ def _rearm(arguments: argparse.Namespace, context: Context) -> int:
         KillLatch(context.home.kill_latch).remove()
         AuditLog(context.home.audit_file, context.clock).record("rearm", "latch removed at rest")
         result = CommandResult(accepted=True, message="latch removed; no core is running")
-    _accept(result)
+    result = _accept(result)
     if arguments.json:
-        context.emit(result)
-    elif result is not None:
+        context.emit({"schema_version": _SCHEMA_VERSION, **asdict(result)})
+    else:
         context.say(result.message)
     return 0
 
 
-def _accept(result: CommandResult | None) -> None:
+def _accept(result: CommandResult | None) -> CommandResult:
     if result is None:
         raise UsageError("the core gave no result", "an answer to the command")
     if not result.accepted:
         raise UsageError(f"the core refused: {result.message}")
+    return result
 
 
 def _typed(given: str | None, word: str, context: Context) -> str:

@@ -143,6 +143,7 @@ def test_flatten_closes_every_position_and_says_so_only_then(
     until("a position", lambda: bool((status().get("portfolio") or {}).get("positions")))
     assert "exactly" in adan("kill", "--flatten", "--confirm", "flatten", code=6)
     report = json.loads(adan("kill", "--flatten", "--confirm", "FLATTEN", "--json", "--wait", "30"))
+    assert report["schema_version"] == 1
     assert report["phase"] == "confirmed"
     assert report["positions_left"] == report["entries_left"] == 0
     after = status()
