@@ -1,14 +1,14 @@
-"""``adan-core data import | list | check | sample``."""
+"""``adan-core data``: its actions, and the import of files of candles."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from adan_core.cli.context import Context
 from adan_core.cli.data_check import check, configure_check
 from adan_core.cli.data_reading import (
     READING,
-    SCHEMA_VERSION,
     Progress,
     describe,
     reading_of,
@@ -16,7 +16,7 @@ from adan_core.cli.data_reading import (
     say_findings,
 )
 from adan_core.cli.data_sample import configure_sample, sample
-from adan_core.domain.errors import AdanError
+from adan_core.cli.data_store import configure_list, list_datasets
 
 _EPILOG = """\
 examples:
@@ -27,42 +27,6 @@ examples:
   adan-core data check prices.csv --json
   adan-core data list
 """
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the four actions and their options."""
-    parser.epilog = _EPILOG
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _configure_import(_action(actions, "import", "check a file of candles and store it"))
-    listing = _action(actions, "list", "list the stored data sets")
-    listing.epilog = "example:\n  adan-core data list"
-    listing.add_argument("--json", action="store_true", help="write one JSON document")
-    configure_check(_action(actions, "check", "say what is wrong with a file or a data set"))
-    configure_sample(
-        _action(actions, "sample", "make candles of a simulated market or a textbook process")
-    )
-
-
-def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Carry out the action asked for."""
-    actions: dict[str, Callable[[argparse.Namespace, Context], int]] = {
-        "import": _import,
-        "list": _list,
-        "check": check,
-        "sample": sample,
-    }
-    return actions[arguments.action](arguments, context)
-
-
-def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str
-) -> argparse.ArgumentParser:
-    return actions.add_parser(
-        name,
-        help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
 
 
 def _configure_import(parser: argparse.ArgumentParser) -> None:
@@ -100,26 +64,44 @@ def _import(arguments: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _list(arguments: argparse.Namespace, context: Context) -> int:
-    from adan_core.data.store import CandleStore
+# name: (what it is for, what declares its options, what carries it out)
+_ACTIONS: Final[
+    dict[
+        str,
+        tuple[
+            str,
+            Callable[[argparse.ArgumentParser], None],
+            Callable[[argparse.Namespace, Context], int],
+        ],
+    ]
+] = {
+    "import": ("check a file of candles and store it", _configure_import, _import),
+    "list": ("list the stored data sets", configure_list, list_datasets),
+    "check": ("say what is wrong with a file or a data set", configure_check, check),
+    "sample": (
+        "make candles of a simulated market or a textbook process",
+        configure_sample,
+        sample,
+    ),
+}
 
-    store = CandleStore(context.home.datasets)
-    good, damaged = [], []
-    for name in store.names():
-        try:
-            good.append(store.info(name))
-        except AdanError as error:
-            damaged.append({"name": name, "error": str(error)})
-    if arguments.json:
-        context.emit({"schema_version": SCHEMA_VERSION, "datasets": good, "damaged": damaged})
-    else:
-        for info in good:
-            context.say(describe(info))
-        for problem in damaged:
-            context.warn(f"{problem['name']}: {problem['error']}")
-        if not good and not damaged:
-            context.say(
-                "no data set yet: import a file with `adan-core data import FILE`, "
-                "or make one with `adan-core data sample`"
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add every action and its options."""
+    parser.epilog = _EPILOG
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, (summary, configure_action, _) in _ACTIONS.items():
+        configure_action(
+            actions.add_parser(
+                name,
+                help=summary,
+                description=summary[0].upper() + summary[1:] + ".",
+                formatter_class=argparse.RawDescriptionHelpFormatter,
             )
-    return 3 if damaged else 0
+        )
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Carry out the action asked for."""
+    carry_out = _ACTIONS[arguments.action][2]
+    return carry_out(arguments, context)
