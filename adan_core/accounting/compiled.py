@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from platformdirs import user_cache_path
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -15,24 +16,31 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _KEPT_GENERATIONS = 3
 
 
-def _kernel_digest() -> str:
-    """Return a digest of every module with a compiled kernel, and of numba's version.
+def source_digests(package: Path) -> tuple[str, str]:
+    """Return a digest of every module of ``package`` with a compiled kernel, and one of all modules.
 
     numba looks only at the file of the outermost function when it decides whether a cached kernel
     is current; a change in a kernel it calls would go unnoticed. A folder per digest mends that.
+    The second digest is the version of the code as far as any number can depend on it.
     """
-    package = Path(__file__).resolve().parent.parent
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    kernels = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    everything = hashlib.blake2b(f"{numba.__version__} {np.__version__}".encode(), digest_size=16)
     for source in sorted(package.rglob("*.py")):
         text = source.read_bytes()
+        everything.update(f"{source.relative_to(package)} {len(text)} ".encode())
+        everything.update(text)
         if b"@compiled" in text:
-            digest.update(text)
-    return digest.hexdigest()
+            kernels.update(text)
+    return kernels.hexdigest(), everything.hexdigest()
+
+
+# Read once, when the code itself is: a package replaced under a running process changes neither.
+_KERNELS, CODE_VERSION = source_digests(Path(__file__).resolve().parent.parent)
 
 
 def _prepare_cache() -> None:
     base = os.environ.get("NUMBA_CACHE_DIR") or str(user_cache_path("adan") / "numba")
-    folder = Path(base) / _kernel_digest()
+    folder = Path(base) / _KERNELS
     if not folder.exists():
         generations = sorted(
             (path for path in Path(base).glob("*") if path.is_dir()),

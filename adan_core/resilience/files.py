@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -56,11 +57,19 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_atomically(
+    path: Path,
+    data: bytes | Sequence[bytes | memoryview],
+    mode: int = 0o600,
+    *,
+    durable: bool = True,
+) -> None:
     """Put ``data`` at ``path`` so that a reader or a crash sees the old file or the new one, whole.
 
     Writes a temporary file beside it, fsyncs, renames, fsyncs the folder; missing folders are made
-    0700. Raises SystemFailure if the disk refuses (the old file then still stands).
+    0700. ``data`` may come in pieces. Not ``durable``, nothing is fsynced: after a power cut the
+    file may be torn, which only a reader that checks for it can live with. Raises SystemFailure if
+    the disk refuses (the old file then still stands).
     """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
@@ -69,12 +78,14 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
         try:
             os.fchmod(descriptor, mode)
             with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.write(data)
-            os.fsync(descriptor)
+                file.writelines((data,) if isinstance(data, bytes) else data)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         temporary.rename(path)
-        fsync_folder(path.parent)
+        if durable:
+            fsync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise SystemFailure(

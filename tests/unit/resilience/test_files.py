@@ -30,6 +30,11 @@ def test_the_last_write_stands_and_nothing_else_is_left(
     assert [found.name for found in path.parent.iterdir()] == ["file"]
 
 
+def test_pieces_are_written_one_after_the_other(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "file", (b"one ", memoryview(b"two "), b""), durable=False)
+    assert (tmp_path / "file").read_bytes() == b"one two "
+
+
 def test_files_and_folders_are_private(tmp_path: Path) -> None:
     path = tmp_path / "one" / "two" / "file"
     write_atomically(path, b"x")
