@@ -20,13 +20,13 @@ from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.state import Mode
 from adan_core.domain.time import ManualClock
 from adan_core.learning.inference import NumpyPolicy
+from adan_core.learning.market import feature_set
 from adan_core.learning.registry import ModelCard, ServiceModel
 from adan_core.runtime.assembly import (
     WARM_CANDLES,
     Places,
     TradingParts,
     assemble,
-    load_features,
     plan_market,
 )
 from adan_core.trading.database import Durability
@@ -94,7 +94,7 @@ class EngineBench:
         _write_settings(locations, settings)
         loaded = load_settings(locations)
         CandleStore(locations.datasets).write("candles", series, "test", replace=True)
-        spec = load_features(loaded.settings, locations)
+        spec = feature_set(loaded.settings, locations)
         basis = series if fitted_on is None else fitted_on
         frame = build_frame(basis, loaded.settings.ladders[series.timeframe], spec)
         model = ServiceModel(

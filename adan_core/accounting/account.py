@@ -37,6 +37,7 @@ LAST_HIT_QUANTITY: Final = 17
 ACCOUNT_COLUMNS: Final = 18
 
 PORTFOLIO_COLUMNS: Final = (
+    "cash",
     "exposure",
     "unrealised_return",
     "drawdown",
@@ -215,6 +216,7 @@ def step_account(
 
 @compiled
 def portfolio_vector(
+    cash: float,
     quantity: float,
     average: float,
     stop: float,
@@ -228,15 +230,16 @@ def portfolio_vector(
 ) -> None:
     """Write the agent's view of one holding into ``out`` (``len(PORTFOLIO_COLUMNS)``), all scale-free.
 
-    Exposure is the position's share of the most it may be, ``cap`` of equity, so that an agent
+    Cash is a share of equity, all positions counted. Exposure is the position's share of the most it may be, ``cap`` of equity, so that an agent
     trained with the whole purse reads the same number under a tier's cap; unrealised return and
     the distances to stop and take-profit are fractions of the close (0 where there is none),
     drawdown a fraction of the peak; ``held``, the candles closed since the one of its entry (0 at
     that one's own close), is squashed into [0, 1).
     """
-    out[0] = quantity * close / (equity * cap) if equity > 0.0 and cap > 0.0 else 0.0
-    out[1] = close / average - 1.0 if quantity > 0.0 and average > 0.0 else 0.0
-    out[2] = 1.0 - equity / peak if peak > 0.0 else 0.0
-    out[3] = 1.0 - np.exp(-held / _TIME_SCALE) if quantity > 0.0 else 0.0
-    out[4] = 1.0 - stop / close if quantity > 0.0 and stop > 0.0 else 0.0
-    out[5] = take_profit / close - 1.0 if quantity > 0.0 and take_profit > 0.0 else 0.0
+    out[0] = cash / equity if equity > 0.0 else 0.0
+    out[1] = quantity * close / (equity * cap) if equity > 0.0 and cap > 0.0 else 0.0
+    out[2] = close / average - 1.0 if quantity > 0.0 and average > 0.0 else 0.0
+    out[3] = 1.0 - equity / peak if peak > 0.0 else 0.0
+    out[4] = 1.0 - np.exp(-held / _TIME_SCALE) if quantity > 0.0 else 0.0
+    out[5] = 1.0 - stop / close if quantity > 0.0 and stop > 0.0 else 0.0
+    out[6] = take_profit / close - 1.0 if quantity > 0.0 and take_profit > 0.0 else 0.0

@@ -28,7 +28,17 @@ def prepare_kernels() -> None:
     protect_in_candle(row, 100.0, 101.0, 99.0, 0.001, 0.0005, 0.01)
     mark(row, 100.0)
     portfolio_vector(
-        1.0, 100.0, 95.0, 110.0, 1000.0, 1000.0, cap, 100.0, 1.0, np.empty(len(PORTFOLIO_COLUMNS))
+        900.0,
+        1.0,
+        100.0,
+        95.0,
+        110.0,
+        1000.0,
+        1000.0,
+        cap,
+        100.0,
+        1.0,
+        np.empty(len(PORTFOLIO_COLUMNS)),
     )
     sell(*buy(1000.0, 0.0, 0.0, 1.0, 100.0, 0.0)[:3], 1.0, 100.0, 0.0)
     round_down(1.0, 0.01)

@@ -71,10 +71,11 @@ def _play_model(
     from adan_core.domain.errors import DataError
     from adan_core.learning.backtest import run_policy
     from adan_core.learning.evaluation import seen_candles
-    from adan_core.learning.market import economics, segment
+    from adan_core.learning.market import economics, segment, with_external
 
     model = chosen_model(model_id, series, settings, context)
-    frame = build_frame(series, model.card.timeframes, model.features)
+    spec = with_external(model.features, settings)
+    frame = build_frame(series, model.card.timeframes, spec)
     if len(series) - frame.ready < 2:
         raise DataError(
             f"{len(series)} candles", f"more than the {frame.ready} that warm the indicators up"

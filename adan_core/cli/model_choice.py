@@ -44,11 +44,10 @@ def chosen_model(
     model_id: str | None, series: "CandleSeries", settings: "Settings", context: Context
 ) -> "ServiceModel":
     """Return the named model, or the newest that reads such candles; ModelError if it may not."""
-    from adan_core.data.features import FeatureSet
-    from adan_core.learning.market import feature_text, ladder_of
+    from adan_core.learning.market import feature_set, ladder_of
     from adan_core.runtime.models import open_registry
 
-    spec = FeatureSet.parse(feature_text(settings, context.home), settings.features)
+    spec = feature_set(settings, context.home)
     schema_hash = spec.schema_hash(ladder_of(settings, series.timeframe))
     registry = open_registry(context.home)
     if model_id is None:

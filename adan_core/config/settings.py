@@ -3,6 +3,7 @@
 The models carry no defaults: those are written once, with their reasons, in ``configs/adan.yaml``.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
@@ -40,6 +41,13 @@ def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _absolute(value: str) -> str:
+    if not Path(value).is_absolute():
+        raise ValueError(f"an absolute path, not {value!r}")
+    return value
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 TimeframeField = Annotated[Timeframe, PlainValidator(_timeframe), PlainSerializer(str)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 Rate = Annotated[float, Field(ge=0.0, lt=0.5)]
@@ -197,6 +205,7 @@ class Settings(Section):
     market: Market
     ladders: Annotated[dict[TimeframeField, tuple[TimeframeField, ...]], RESTART]
     features: Annotated[str, RESTART]
+    external: Annotated[dict[str, AbsolutePath], RESTART]
     account: Account
     costs: CostRates
     risk: Risk

@@ -55,6 +55,15 @@ class Normaliser:
             frame.schema_hash,
         )
 
+    def check(self, schema_hash: str) -> None:
+        """Refuse (DataError) a state that the statistics were not taken of."""
+        if schema_hash != self.schema_hash:
+            raise DataError(
+                f"a normaliser fitted on state {self.schema_hash}",
+                f"one fitted on {schema_hash}, the state at hand",
+                "train a model for these features and timeframes",
+            )
+
     def apply(self, rows: Floats) -> Singles:
         """Return ``rows`` (one, or a matrix of them) in deviations from the mean, within +/-10."""
         return np.clip((rows - self.mean) / self.deviation, -_CLIP, _CLIP).astype(np.float32)

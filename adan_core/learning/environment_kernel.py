@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from adan_core.accounting.account import (
     ACCOUNT_COLUMNS,
     AVERAGE,
+    CASH,
     EQUITY,
     FEES,
     OPENED,
@@ -80,6 +81,7 @@ def step_one(
 def write_portfolio(row: Floats, cap: float, close: float, bar: int, out: Floats) -> None:
     """Write the agent's view of the account at the close of candle ``bar`` into ``out``."""
     portfolio_vector(
+        row[CASH],
         row[QUANTITY],
         row[AVERAGE],
         row[STOP],

@@ -23,7 +23,7 @@ from adan_core.learning.backtest import (
     sma_cross_targets,
 )
 from adan_core.learning.inference import NumpyPolicy
-from adan_core.learning.market import economics, segment
+from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.metrics import PerformanceMetrics
 from adan_core.learning.regime import REGIMES, detect_regimes
 from adan_core.learning.registry import ServiceModel
@@ -156,7 +156,8 @@ def evaluate(
         )
     period = judging_period(series, settings, model)
     known = series.slice(0, period.stop)
-    frame = build_frame(known, model.card.timeframes, model.features)
+    spec = with_external(model.features, settings)
+    frame = build_frame(known, model.card.timeframes, spec)
     start = max(period.start, frame.ready)
     if period.stop - start < 2:
         raise DataError(

@@ -26,6 +26,7 @@ from adan_core.learning.market import (
     segment,
     simulated_training_series,
     training_hash,
+    with_external,
 )
 from adan_core.learning.registry import (
     MODEL_SCHEMA_VERSION,
@@ -73,7 +74,7 @@ def new_lesson(
     DataError or ConfigurationError if the candles cannot be learnt from under these settings.
     """
     ladder = ladder_of(settings, series[0].timeframe)
-    spec = FeatureSet.parse(features, settings.features)
+    spec = with_external(FeatureSet.parse(features, settings.features), settings)
     parts = tuple(prepare(one, ladder, spec, settings) for one in series)
     stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
     record = RunRecord(
@@ -86,6 +87,7 @@ def new_lesson(
         ladder=tuple(str(step) for step in ladder),
         features=features,
         feature_schema_hash=spec.schema_hash(ladder),
+        external_hash=spec.external_hash,
         settings=settings.model_dump(mode="json"),
         data=tuple(_data_record(part) for part in parts),
         library_versions=library_versions(),
@@ -102,7 +104,7 @@ def old_lesson(record: RunRecord, series: tuple[CandleSeries, ...]) -> Lesson:
     """Plan the rest of a run from its record alone; DataError if its candles have changed since."""
     settings = settings_of(record)
     ladder = tuple(Timeframe.parse(text) for text in record.ladder)
-    spec = FeatureSet.parse(record.features, f"{record.run_id}/features")
+    spec = with_external(FeatureSet.parse(record.features, f"{record.run_id}/features"), settings)
     if spec.schema_hash(ladder) != record.feature_schema_hash:
         raise ModelError(
             f"run {record.run_id} was made for state {record.feature_schema_hash}",
@@ -116,6 +118,12 @@ def old_lesson(record: RunRecord, series: tuple[CandleSeries, ...]) -> Lesson:
             f"the candles of run {record.run_id} have changed since it began",
             f"content {', '.join(expected)}",
             "restore the data set, or start a new run",
+        )
+    if spec.external_hash != record.external_hash:
+        raise DataError(
+            f"the external columns of run {record.run_id} have changed since it began",
+            f"content {record.external_hash}",
+            "restore their files, or start a new run",
         )
     parts = tuple(prepare(one, ladder, spec, settings) for one in series)
     return _lesson(record, parts, settings)

@@ -1,11 +1,13 @@
 """Candles made ready for learning: state, split in time, normaliser of the training part, costs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from adan_core.config.locations import Locations, shipped
 from adan_core.config.settings import Settings
+from adan_core.data.external import open_externals
 from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
@@ -66,6 +68,29 @@ def feature_text(settings: Settings, locations: Locations) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"feature file {path}: {error.strerror}") from error
+
+
+def feature_set(settings: Settings, locations: Locations) -> FeatureSet:
+    """Return the feature set in force, its external columns opened; ConfigurationError if it is bad."""
+    spec = FeatureSet.parse(feature_text(settings, locations), settings.features)
+    declared = {column.name for column in spec.external}
+    unknown = sorted(set(settings.external) - declared)
+    if unknown:
+        raise ConfigurationError(
+            f"external.{unknown[0]}: feature set {spec.name} has no such column",
+            f"one of: {', '.join(sorted(declared))}"
+            if declared
+            else "none: it has no external column",
+            f"declare it in {settings.features}, or take it out of the settings",
+        )
+    return with_external(spec, settings)
+
+
+def with_external(spec: FeatureSet, settings: Settings) -> FeatureSet:
+    """Return ``spec`` with the files that the settings name for its external columns."""
+    wanted = {column.name for column in spec.external}
+    files = {name: Path(path) for name, path in settings.external.items() if name in wanted}
+    return spec.with_external(open_externals(files))
 
 
 def ladder_of(settings: Settings, timeframe: Timeframe) -> tuple[Timeframe, ...]:
@@ -153,10 +178,7 @@ def segment(
 
     DataError if the normaliser was made for another state.
     """
-    if normaliser.schema_hash != frame.schema_hash:
-        raise DataError(
-            f"a normaliser for state {normaliser.schema_hash}", f"one for {frame.schema_hash}"
-        )
+    normaliser.check(frame.schema_hash)
     rows = slice(max(start, frame.ready), stop)
     return Segment(
         series.open[rows],

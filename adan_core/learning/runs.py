@@ -48,7 +48,10 @@ class DataRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """Everything a run is determined by; ``settings`` are resolved, ``features`` the file's text."""
+    """Everything a run is determined by; ``settings`` are resolved, ``features`` the file's text.
+
+    ``external_hash`` names what was known of external columns, empty where there are none.
+    """
 
     schema_version: int
     run_id: str
@@ -62,6 +65,7 @@ class RunRecord:
     settings: dict[str, Any]
     data: tuple[DataRecord, ...]
     library_versions: dict[str, str]
+    external_hash: str = ""
 
 
 class RunFolder:

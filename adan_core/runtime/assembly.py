@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from adan_core.config.locations import Locations, shipped
+from adan_core.config.locations import Locations
 from adan_core.config.settings import Settings
-from adan_core.data.features import FeatureSet
 from adan_core.data.feed import CandleFeed, SeriesFeed, SimulatedFeed, Wait
 from adan_core.data.state import StateStream
 from adan_core.data.store import CandleStore
@@ -21,7 +20,7 @@ from adan_core.domain.errors import ConfigurationError, ModelError
 from adan_core.domain.market import Costs
 from adan_core.domain.state import Mode
 from adan_core.domain.time import SECOND, Clock, Milliseconds
-from adan_core.learning.market import market_rules
+from adan_core.learning.market import feature_set, market_rules
 from adan_core.learning.regime import RegimeDetector
 from adan_core.learning.registry import ServiceModel
 from adan_core.trading.database import Durability
@@ -135,12 +134,6 @@ def stale_after(settings: Settings, seconds_per_candle: float) -> Milliseconds:
     return round((seconds_per_candle + grace) * SECOND)
 
 
-def load_features(settings: Settings, locations: Locations) -> FeatureSet:
-    """Read the feature set in force: the operator's file of that name, else the shipped one."""
-    own = locations.config / settings.features
-    return FeatureSet.load(own if own.exists() else shipped() / "configs" / settings.features)
-
-
 def assemble(
     settings: Settings,
     config_hash: str,
@@ -160,7 +153,7 @@ def assemble(
     Raises ModelError if the model reads another state than the settings describe.
     """
     ladder = settings.ladders[plan.timeframe]
-    spec = load_features(settings, locations)
+    spec = feature_set(settings, locations)
     if model.normaliser.schema_hash != spec.schema_hash(ladder):
         raise ModelError(
             f"model {model.card.model_id} reads the state {model.normaliser.schema_hash}",

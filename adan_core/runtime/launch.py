@@ -16,11 +16,12 @@ from adan_core.config.watcher import Watcher
 from adan_core.domain.errors import SystemFailure
 from adan_core.domain.state import Mode
 from adan_core.domain.time import Clock
+from adan_core.learning.market import feature_set
 from adan_core.learning.registry import ModelRegistry, ServiceModel
 from adan_core.monitoring.log_file import LogFile
 from adan_core.monitoring.logging import LogSystem, configure_logging
 from adan_core.resilience.files import ExclusiveLock, exclusive_lock, make_folder, private_folder
-from adan_core.runtime.assembly import MarketPlan, Places, load_features, plan_market
+from adan_core.runtime.assembly import MarketPlan, Places, plan_market
 from adan_core.runtime.control import ControlServer
 from adan_core.runtime.core import TradingCore
 from adan_core.runtime.models import open_registry
@@ -172,7 +173,7 @@ def choose_model(
     On recorded candles it is the newest usable one. A model trained here never goes into service
     on the paper account because it happens to be newer. ModelError if none fits.
     """
-    schema = load_features(settings, locations).schema_hash(settings.ladders[market.timeframe])
+    schema = feature_set(settings, locations).schema_hash(settings.ladders[market.timeframe])
     if wanted is not None:
         return registry.load(wanted, schema)
     if not market.replayed:

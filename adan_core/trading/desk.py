@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS, portfolio_vector
+from adan_core.data.market_state import EnhancedMarketState
 from adan_core.data.series import CandleSeries
 from adan_core.data.state import StateStream
 from adan_core.domain.candles import Candle
@@ -65,11 +66,12 @@ class Desk:
         return self.closes[-1][1]
 
     def portfolio_vector(
-        self, position: Position | None, equity: float, peak: float, cap: float
+        self, position: Position | None, cash: float, equity: float, peak: float, cap: float
     ) -> NDArray[np.float64]:
         """Return what an agent sees of the account in this symbol, shape (PORTFOLIO_COLUMNS,)."""
         out = np.empty(len(PORTFOLIO_COLUMNS), dtype=np.float64)
         portfolio_vector(
+            cash,
             position.quantity if position else 0.0,
             position.average_price if position else 0.0,
             (position.stop_price or 0.0) if position else 0.0,
@@ -82,6 +84,14 @@ class Desk:
             out,
         )
         return out
+
+    def state(
+        self, close_time: Milliseconds, market: NDArray[np.float64], portfolio: NDArray[np.float64]
+    ) -> EnhancedMarketState:
+        """Return what a decision at ``close_time`` is taken on."""
+        return EnhancedMarketState(
+            self.symbol, close_time, self.stream.columns, market, portfolio, self.stream.schema_hash
+        )
 
     def price(self) -> Price | None:
         """Return the last close and its change over a day, where a day is known."""

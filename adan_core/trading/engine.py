@@ -17,7 +17,7 @@ from adan_core.accounting.fills import market_price
 from adan_core.accounting.sizing import exposure_cap, order_for_target
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
-from adan_core.data.state import observation_hash, observe
+from adan_core.data.state import observation_hash
 from adan_core.domain.alerts import Alarm, Severity
 from adan_core.domain.candles import ClosedCandles
 from adan_core.domain.decisions import (
@@ -239,9 +239,14 @@ class TradingEngine:
         equity = self._portfolio.equity
         cap = exposure_cap(equity, self.sizing.lower_bounds, self.sizing.caps)
         vector = desk.portfolio_vector(
-            self._portfolio.position(symbol), equity, self._portfolio.peak, cap
+            self._portfolio.position(symbol),
+            self._portfolio.cash,
+            equity,
+            self._portfolio.peak,
+            cap,
         )
-        observation = observe(self._normaliser, desk.market, vector)
+        state = desk.state(close_time, desk.market, vector)
+        observation = state.validate().to_tensor(self._normaliser)
         output = self._policy.decide(observation)
         quantity = self._portfolio.quantity(symbol)
         order_quantity = order_for_target(

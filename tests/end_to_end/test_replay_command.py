@@ -18,10 +18,10 @@ from adan_core.data.store import CandleStore
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.learning.backtest import run_policy
 from adan_core.learning.inference import NumpyPolicy
-from adan_core.learning.market import market_rules, segment
+from adan_core.learning.market import feature_set, market_rules, segment
 from adan_core.learning.regime import WARM_UP
 from adan_core.learning.segments import Economics
-from adan_core.runtime.assembly import costs_of, load_features
+from adan_core.runtime.assembly import costs_of
 from adan_core.runtime.models import open_registry
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path)
     locations = locate(home, {})
     settings = load_settings(locations).settings
     series = CandleStore(locations.datasets).read("practice")
-    spec: FeatureSet = load_features(settings, locations)
+    spec: FeatureSet = feature_set(settings, locations)
     ladder = settings.ladders[series.timeframe]
     model = open_registry(locations).default(spec.schema_hash(ladder))
     frame = build_frame(series, ladder, spec)

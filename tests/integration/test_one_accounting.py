@@ -27,10 +27,10 @@ from adan_core.domain.time import ManualClock
 from adan_core.learning.backtest import run_targets
 from adan_core.learning.environment import TradingEnvironment
 from adan_core.learning.inference import NumpyPolicy
-from adan_core.learning.market import market_rules
+from adan_core.learning.market import feature_set, market_rules
 from adan_core.learning.registry import ModelCard, ServiceModel
 from adan_core.learning.segments import Economics, Segment
-from adan_core.runtime.assembly import Places, assemble, costs_of, load_features, plan_market
+from adan_core.runtime.assembly import Places, assemble, costs_of, plan_market
 from adan_core.trading.database import Durability
 from tests.support import shared_data
 
@@ -156,7 +156,7 @@ class Replay:
         self._loaded = load_settings(locations)
         CandleStore(locations.datasets).write("candles", series, "test")
         settings = self._loaded.settings
-        spec = load_features(settings, locations)
+        spec = feature_set(settings, locations)
         ladder = settings.ladders[series.timeframe]
         frame = build_frame(series, ladder, spec)
         self._normaliser = Normaliser.fit(frame, 0, len(series), series.content_hash)

@@ -282,12 +282,14 @@ def test_a_stop_in_the_candle_of_the_entry_is_a_loss_of_both_sides() -> None:
 
 
 def test_the_agents_view_of_a_holding_is_scale_free() -> None:
-    out, scaled = np.empty(6), np.empty(6)
-    portfolio_vector(2.0, 100.0, 95.0, 110.0, 1000.0, 1250.0, 0.5, 105.0, 10.0, out)
-    portfolio_vector(2.0, 1000.0, 950.0, 1100.0, 10_000.0, 12_500.0, 0.5, 1050.0, 10.0, scaled)
+    out, scaled = np.empty(7), np.empty(7)
+    portfolio_vector(790.0, 2.0, 100.0, 95.0, 110.0, 1000.0, 1250.0, 0.5, 105.0, 10.0, out)
+    portfolio_vector(
+        7900.0, 2.0, 1000.0, 950.0, 1100.0, 10_000.0, 12_500.0, 0.5, 1050.0, 10.0, scaled
+    )
     np.testing.assert_allclose(out, scaled)
     np.testing.assert_allclose(
-        out, [0.42, 0.05, 0.2, 1.0 - math.exp(-0.1), 1.0 - 95.0 / 105.0, 110.0 / 105.0 - 1.0]
+        out, [0.79, 0.42, 0.05, 0.2, 1.0 - math.exp(-0.1), 1.0 - 95.0 / 105.0, 110.0 / 105.0 - 1.0]
     )
-    portfolio_vector(0.0, 0.0, 0.0, 0.0, 1000.0, 1250.0, 0.5, 105.0, 0.0, out)
-    np.testing.assert_allclose(out, [0.0, 0.0, 0.2, 0.0, 0.0, 0.0])
+    portfolio_vector(1000.0, 0.0, 0.0, 0.0, 0.0, 1000.0, 1250.0, 0.5, 105.0, 0.0, out)
+    np.testing.assert_allclose(out, [1.0, 0.0, 0.0, 0.2, 0.0, 0.0, 0.0])

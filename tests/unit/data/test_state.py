@@ -1,6 +1,7 @@
 """The state: batch equals streaming to the bit, and the future changes nothing."""
 
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,14 @@ from hypothesis import strategies as st
 from adan_core.data.features import Feature, FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries, concatenate
-from adan_core.data.state import StateStream, build_frame
+from adan_core.data.state import StateStream, build_frame, build_frames
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
 
 LADDER = tuple(Timeframe.parse(text) for text in ("5m", "15m", "1h"))
 STEP = LADDER[0].duration
 SPEC = FeatureSet(
-    1,
+    2,
     "small",
     (2, 1, 2),
     (
@@ -67,6 +68,44 @@ def test_streaming_is_bit_equal_to_batch(seed: int, count: int, keep: float, sta
             assert np.isnan(expected).any()
         else:
             assert row.tobytes() == expected.tobytes()
+
+
+@given(
+    st.integers(0, 10_000),
+    st.lists(st.integers(0, 700), max_size=6),
+    st.sampled_from([1.0, 0.6]),
+)
+def test_batches_of_any_size_carry_on_where_the_last_one_ended(
+    seed: int, cuts: list[int], keep: float
+) -> None:
+    series = market(seed, 1400, keep)  # longer than one block of the compiled loop
+    edges = [0, *sorted(min(2 * cut, len(series)) for cut in cuts), len(series)]
+    stream = StateStream(LADDER[0], LADDER, SPEC)
+    parts = [stream.push_series(series.slice(*edge)) for edge in pairwise(edges)]
+    whole = build_frame(series, LADDER, SPEC).market
+    assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("names", [("5m",), ("5m", "1h"), ("5m", "10m", "30m", "1h", "1d")])
+def test_there_may_be_any_number_of_timeframes(names: tuple[str, ...]) -> None:
+    ladder = tuple(Timeframe.parse(name) for name in names)
+    rungs = tuple(range(len(ladder)))
+    spec = FeatureSet(
+        2, "free", (1,) * len(ladder), (Feature("c", "exponential_mean", (1,), rungs),)
+    )
+    series = market(3, 600)
+    frame = build_frame(series, ladder, spec)
+    assert frame.columns == tuple(f"{name}:c" for name in names)
+    for rung, timeframe in enumerate(ladder):
+        # 600 candles from midnight: the newest whole candle of each timeframe closed here.
+        whole = 600 * STEP // timeframe.duration * timeframe.duration // STEP
+        assert frame.market[-1, rung] == series.close[whole - 1]
+
+
+def test_several_symbols_are_built_as_each_alone() -> None:
+    several = [market(seed, 900, 0.9) for seed in range(3)]
+    for series, frame in zip(several, build_frames(several, LADDER, SPEC), strict=True):
+        assert frame.market.tobytes() == build_frame(series, LADDER, SPEC).market.tobytes()
 
 
 @given(st.integers(0, 10_000), st.integers(0, 149), st.sampled_from([1.0, 0.8]))
@@ -168,24 +207,42 @@ def test_the_schema_hash_tells_ladders_windows_and_parameters_apart() -> None:
     assert len(hashes) == 4
 
 
+def test_whole_numbers_are_one_schema_however_they_are_written() -> None:
+    text = SHIPPED.read_text()
+    spelt = text.replace("parameters: [12, 26, 9]", "parameters: [12.0, 26, 9.0]")
+    assert spelt != text
+    one, other = (FeatureSet.parse(each, "features.yaml") for each in (text, spelt))
+    assert one.schema_hash(LADDER) == other.schema_hash(LADDER)
+
+
+def test_a_feature_file_of_the_first_form_is_told_what_has_changed() -> None:
+    with pytest.raises(ConfigurationError, match="version 1 said indicator and frames"):
+        FeatureSet.parse(
+            "schema_version: 1\nname: old\nwindows: [1, 1, 1]\nfeatures:\n"
+            "  - {name: r, indicator: log_return, parameters: [1], frames: [0, 1, 2]}\n",
+            "features.yaml",
+        )
+
+
 SHIPPED = Path(__file__).parents[3] / "configs" / "features.yaml"
 
 
 def test_the_shipped_feature_set_loads() -> None:
-    spec = FeatureSet.load(SHIPPED)
+    spec = FeatureSet.parse(SHIPPED.read_text(), "features.yaml")
     assert len(spec.columns(LADDER)) == 27
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("schema_version: 1", "schema_version: 2"),
+        ("schema_version: 2", "schema_version: 1"),
+        ("schema_version: 2", "schema_version: 3"),
         ("windows: [1, 1, 1]", "windows: [1, 0, 1]"),
         ("name: default", "name: default\nnote: x"),
-        ("indicator: candle_body", "indicator: candle_bodies"),
-        ("frames: [0, 1, 2]", "frames: [0, 1, 3]"),
+        ("function: candle_body", "function: candle_bodies"),
+        ("timeframes: [0, 1, 2]", "timeframes: [0, 1, 3]"),
         ("name: return_4", "name: return_1"),
-        ("parameters: [], frames", "parameters: [], lags: 3, frames"),
+        ("parameters: [], timeframes", "parameters: [], lags: 3, timeframes"),
         ("features:", "features"),
     ],
 )

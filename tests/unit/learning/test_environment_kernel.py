@@ -80,13 +80,15 @@ def test_the_observation_is_the_market_row_and_the_position(segment: Segment) ->
     kernel = kernel_of(segment, copies=4)
     width = segment.market.shape[1]
     assert kernel.observations.shape == (4, width + len(PORTFOLIO_COLUMNS))
-    np.testing.assert_array_equal(kernel.observations[:, width:], 0.0)
+    np.testing.assert_array_equal(kernel.observations[:, width], 1.0)  # all of it is cash
+    np.testing.assert_array_equal(kernel.observations[:, width + 1 :], 0.0)
     kernel.step(np.array([1.0, 0.0, 1.0, 0.0]))
     rows = segment.market[kernel.place[:, 0]]
     np.testing.assert_array_equal(kernel.observations[:, :width], rows)
-    exposure = kernel.observations[:, width]
+    cash, exposure = kernel.observations[:, width], kernel.observations[:, width + 1]
     assert exposure[0] == pytest.approx(1.0, abs=0.01)
     assert exposure[1] == 0.0
+    np.testing.assert_allclose(cash + exposure, 1.0, rtol=1e-6)
 
 
 def test_starts_cover_the_whole_period_and_episodes_reach_its_end(segment: Segment) -> None:

@@ -25,15 +25,15 @@ from adan_core.security.sealing import seal
 from adan_core.security.shipped_key import shipped_public_key
 
 FEATURES = """\
-schema_version: 1
+schema_version: 2
 name: tiny
 windows: [1, 1, 1]
 features:
-  - {name: return_1, indicator: log_return, parameters: [1], frames: [0, 1, 2]}
+  - {name: return_1, function: log_return, parameters: [1], timeframes: [0, 1, 2]}
 """
 LADDER = tuple(Timeframe.parse(text) for text in ("5m", "1h", "4h"))
 SCHEMA = FeatureSet.parse(FEATURES, "test").schema_hash(LADDER)
-INPUTS = 9
+INPUTS = 10
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 TRUSTED = {"operator": KEY.public_key().public_bytes_raw()}
 
