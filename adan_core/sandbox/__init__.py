@@ -1,0 +1,1 @@
+"""The loopback exchange: market data over real protocols, with scripted faults; SIMULATED."""
