@@ -19,7 +19,7 @@ NAME = "adan_core.learning.gymnasium_environment:adan/Trading-v0"
 
 @pytest.fixture
 def dataset(home: Path) -> str:
-    series = mean_reverting("OU/SIM", Timeframe.parse("5m"), 7, 6_000)
+    series = mean_reverting("OU/SIM", Timeframe.parse("5m"), 7, 6_000).series
     CandleStore(locate(home, {}).datasets).write("practice", series, "made here", replace=False)
     return "practice"
 

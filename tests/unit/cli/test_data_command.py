@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import polars
 import pytest
 
 from adan_core.cli.main import main
@@ -12,6 +13,7 @@ from adan_core.data.processes import PROCESSES
 from adan_core.data.store import CandleStore
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
+from adan_core.domain.market import Regime
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -65,9 +67,34 @@ def test_a_textbook_process_is_stored_as_synthetic_and_says_what_it_is(
     stored, info = store.read(name), store.info(name)
     assert stored.synthetic
     assert info.source == f"simulated, {process}, seed 7"
-    made = PROCESSES[process](stored.symbol, Timeframe.parse("1h"), 7, 300)
+    made = PROCESSES[process](stored.symbol, Timeframe.parse("1h"), 7, 300).series
     assert stored.content_hash == made.content_hash
     assert process in run("sample", "--help")[1]
+
+
+def test_what_only_the_maker_knows_is_written_on_request(
+    run: Run, store: CandleStore, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.parquet"
+    words = ["sample", "--rows", "4000", "--gaps", "2", "--outages", "1", "--name", "rough"]
+    assert run(*words, "--labels", str(labels))[0] == 0
+    written = polars.read_parquet(labels)
+    stored = store.read("rough")
+    assert written["timestamp"].dt.timestamp("ms").to_list() == stored.open_time.tolist()
+    assert set(written["regime"]) <= set(Regime)
+    assert {"after a gap", "after an outage"} <= set(written["incident"])
+    assert "2 gaps per 1000, 1 outages per 1000" in store.info("rough").source
+    assert store.info("rough").missing > 0
+    code, _, err = run("sample", "--rows", "50", "--name", "more", "--labels", str(labels))
+    assert (code, store.names()) == (2, ("rough",))
+    assert "--replace" in err
+    words = ["sample", "--process", "drift", "--rows", "500", "--replace"]
+    assert run(*words, "--labels", str(labels))[0] == 0
+    drift = polars.read_parquet(labels)
+    assert (
+        drift["best_exposure"].to_list()
+        == (drift["hidden_state"] > 0).cast(polars.Float64).to_list()
+    )
 
 
 def test_a_file_is_imported_and_what_was_understood_is_said(
