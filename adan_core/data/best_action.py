@@ -62,4 +62,6 @@ def autoregressive_chain(decay: float, deviation: float, cells: int = 241) -> tu
 def nearest_cells(grid: Floats, values: Floats) -> Integers:
     """Return the place on an even ``grid`` nearest to each value, shape (n,)."""
     step = (grid[-1] - grid[0]) / (grid.shape[0] - 1)
-    return np.clip(np.rint((values - grid[0]) / step), 0, grid.shape[0] - 1).astype(np.int64)
+    cells = np.clip(np.rint((values - grid[0]) / step), 0, grid.shape[0] - 1)
+    nearest: Integers = cells.astype(np.int64)
+    return nearest

@@ -86,12 +86,10 @@ def plant(
         incident[place:quiet] = Incident.QUIET
         incident[stop] = Incident.RESUMED
     kept = np.flatnonzero(keep)
-    left = CandleSeries(
-        series.symbol,
-        series.timeframe,
-        series.open_time[kept],
-        *(columns[name][kept] for name in ("open", "high", "low", "close", "volume")),
-        synthetic=series.synthetic,
+    left = replace(
+        series,
+        open_time=series.open_time[kept],
+        **{name: column[kept] for name, column in columns.items()},
     )
     return Planted(left, kept, incident[kept])
 
@@ -99,7 +97,8 @@ def plant(
 def _drawn(
     places: NDArray[np.int64], per_thousand: float, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    return places[generator.random(places.shape[0]) < per_thousand / 1000.0]
+    chosen: NDArray[np.int64] = places[generator.random(places.shape[0]) < per_thousand / 1000.0]
+    return chosen
 
 
 def _jump(

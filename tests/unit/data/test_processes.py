@@ -53,7 +53,7 @@ def earned(path: MadePath, exposures: np.ndarray) -> float:
     """Net log-return per 1000 candles of holding ``exposures`` over the candle after each close."""
     trades = np.abs(np.diff(exposures, prepend=0.0)).sum()
     held = float((exposures[:-1] * moves(path.series)[1:]).sum())
-    return (held + trades * COST) / len(exposures) * 1000
+    return float((held + trades * COST) / len(exposures) * 1000)
 
 
 def test_the_best_action_earns_what_is_published_for_who_sees_the_hidden_state() -> None:
