@@ -89,7 +89,11 @@ def plant(
     left = replace(
         series,
         open_time=series.open_time[kept],
-        **{name: column[kept] for name, column in columns.items()},
+        open=columns["open"][kept],
+        high=columns["high"][kept],
+        low=columns["low"][kept],
+        close=columns["close"][kept],
+        volume=columns["volume"][kept],
     )
     return Planted(left, kept, incident[kept])
 
