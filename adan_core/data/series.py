@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from adan_core.data.months import months
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds, iso
 
+COLUMNS = ("open", "high", "low", "close", "volume")
+"""What a candle says beside its time, in this order wherever candles are hashed or stored."""
+
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}")
+_FIRST_INSTANT = -62_135_596_800_000  # 0001-01-01, the first a calendar of Python's knows
+_AFTER_LAST_INSTANT = 253_402_300_800_000  # 10000-01-01
 
 
 def check_symbol(text: str) -> str:
@@ -28,7 +34,8 @@ def check_symbol(text: str) -> str:
 class CandleSeries:
     """Closed candles of one symbol and timeframe; missing candles are simply absent.
 
-    ``open_time`` is int64 milliseconds (UTC), strictly ascending and on the timeframe's grid.
+    ``open_time`` is int64 milliseconds (UTC), strictly ascending, on the timeframe's grid and
+    between the years 1 and 9999.
     Prices are float64 in quote currency, finite and positive, with ``low`` <= ``open``, ``close``
     <= ``high``; ``volume`` is float64 in base currency, finite, not negative. All arrays have
     shape (n,) and are read-only. DataError names the first row that breaks any of this.
@@ -43,12 +50,12 @@ class CandleSeries:
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
     synthetic: bool
-    _hash: str = field(init=False, repr=False, default="")
+    _month_hashes: tuple[str, ...] = field(init=False, repr=False, default=())
 
     def __post_init__(self) -> None:
         check_symbol(self.symbol)
         object.__setattr__(self, "open_time", _frozen(self.open_time, np.int64))
-        for name in ("open", "high", "low", "close", "volume"):
+        for name in COLUMNS:
             column = _frozen(getattr(self, name), np.float64)
             if column.shape != self.open_time.shape or column.ndim != 1:
                 raise DataError(
@@ -56,6 +63,8 @@ class CandleSeries:
                     f"shape {self.open_time.shape}, one value per candle",
                 )
             object.__setattr__(self, name, column)
+        if np.signbit(self.volume).any():  # -0.0 equals 0.0, so it must not have another hash
+            object.__setattr__(self, "volume", _frozen(self.volume + 0.0, np.float64))
         self._check_times()
         self._check_values()
 
@@ -69,15 +78,20 @@ class CandleSeries:
 
     @property
     def content_hash(self) -> str:
-        """BLAKE2b-128 in hexadecimal over symbol, timeframe and arrays; travels with models."""
-        if not self._hash:
-            digest = hashlib.blake2b(digest_size=16)
-            digest.update(f"{self.symbol}\0{self.timeframe.duration}\0{len(self)}\0".encode())
-            digest.update(self.open_time.astype("<i8", copy=False).data)
-            for column in (self.open, self.high, self.low, self.close, self.volume):
-                digest.update(column.astype("<f8", copy=False).data)
-            object.__setattr__(self, "_hash", digest.hexdigest())
-        return self._hash
+        """A hash tree's root over symbol, timeframe and the hashes of the months; see `tree_hash`.
+
+        The same candles have the same hash however they were stored, joined or cut; it travels
+        with models.
+        """
+        return tree_hash(self.symbol, self.timeframe, self.month_hashes)
+
+    @property
+    def month_hashes(self) -> tuple[str, ...]:
+        """BLAKE2b-128 in hexadecimal of each UTC month's candles, in order of time."""
+        if not self._month_hashes:
+            hashes = tuple(self._hash_of(start, stop) for _, start, stop in months(self.open_time))
+            object.__setattr__(self, "_month_hashes", hashes)
+        return self._month_hashes
 
     def candle(self, index: int) -> Candle:
         """Return candle ``index`` (negative: from the end); IndexError if there is none."""
@@ -109,8 +123,15 @@ class CandleSeries:
         """Return the index of the first candle that opens at or after ``instant`` (n if none)."""
         return int(np.searchsorted(self.open_time, instant, side="left"))
 
+    def _hash_of(self, start: int, stop: int) -> str:
+        digest = hashlib.blake2b(digest_size=16, person=b"candles")
+        digest.update(self.open_time[start:stop].astype("<i8", copy=False).data)
+        for name in COLUMNS:
+            digest.update(getattr(self, name)[start:stop].astype("<f8", copy=False).data)
+        return digest.hexdigest()
+
     def _check_times(self) -> None:
-        order = np.flatnonzero(np.diff(self.open_time) <= 0)
+        order = np.flatnonzero(self.open_time[1:] <= self.open_time[:-1])
         if order.size:
             row = int(order[0]) + 1
             raise DataError(
@@ -118,6 +139,12 @@ class CandleSeries:
                 f"not after row {row - 1} ({self._when(row - 1)})",
                 "opening times that strictly ascend",
             )
+        for row in (0, -1) if len(self) else ():
+            if not _FIRST_INSTANT <= self.open_time[row] < _AFTER_LAST_INSTANT:
+                raise DataError(
+                    f"candle {row} of {self.symbol} opens at {self._when(row)}",
+                    "a time between the years 1 and 9999",
+                )
         off = np.flatnonzero(self.open_time % self.timeframe.duration)
         if off.size:
             row = int(off[0])
@@ -133,10 +160,10 @@ class CandleSeries:
         self._refuse(
             ~(np.isfinite(self.volume) & (self.volume >= 0.0)), "volume", "a finite volume >= 0"
         )
-        body_top = np.maximum(self.open, self.close)
-        body_bottom = np.minimum(self.open, self.close)
-        self._refuse(self.high < body_top, "high", "high >= open and close")
-        self._refuse(self.low > body_bottom, "low", "low <= open and close")
+        above = (self.high < self.open) | (self.high < self.close)
+        below = (self.low > self.open) | (self.low > self.close)
+        self._refuse(above, "high", "high >= open and close")
+        self._refuse(below, "low", "low <= open and close")
 
     def _refuse(self, bad: NDArray[np.bool_], name: str, expected: str) -> None:
         if bad.any():
@@ -151,6 +178,17 @@ class CandleSeries:
         return describe_instant(int(self.open_time[row]))
 
 
+def tree_hash(symbol: str, timeframe: Timeframe, month_hashes: Sequence[str]) -> str:
+    """Return the content hash of the candles whose months, in order of time, have these hashes.
+
+    BLAKE2b-128 in hexadecimal. Over months, so that a store that keeps months apart knows the
+    hash of all its candles without reading them, and a new candle changes one month's alone.
+    """
+    digest = hashlib.blake2b(digest_size=16, person=b"series")
+    digest.update(f"{symbol}\0{timeframe.duration}\0{''.join(month_hashes)}".encode())
+    return digest.hexdigest()
+
+
 def concatenate(parts: Sequence[CandleSeries]) -> CandleSeries:
     """Return series of one symbol and timeframe, given in order of time, as one.
 
@@ -159,6 +197,8 @@ def concatenate(parts: Sequence[CandleSeries]) -> CandleSeries:
     if not parts:
         raise DataError("no candles to join", "at least one series")
     first = parts[0]
+    if len(parts) == 1:
+        return first
     for part in parts[1:]:
         if (part.symbol, part.timeframe, part.synthetic) != (
             first.symbol,
@@ -173,12 +213,8 @@ def concatenate(parts: Sequence[CandleSeries]) -> CandleSeries:
         first.symbol,
         first.timeframe,
         np.concatenate([part.open_time for part in parts]),
-        np.concatenate([part.open for part in parts]),
-        np.concatenate([part.high for part in parts]),
-        np.concatenate([part.low for part in parts]),
-        np.concatenate([part.close for part in parts]),
-        np.concatenate([part.volume for part in parts]),
-        first.synthetic,
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS},
+        synthetic=first.synthetic,
     )
 
 

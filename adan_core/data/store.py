@@ -1,91 +1,235 @@
-"""The candle store: one Parquet file and one sidecar per data set, whole or absent, hash verified.
+"""The candle store: Parquet by UTC month, a manifest per data set, whole or absent, hash verified.
 
-The sidecar names the Parquet file it belongs to, and that file's name carries the content's hash:
-replacing a data set writes the new file, then the new sidecar, then removes the old file. Whoever
-reads meanwhile, or after a crash at any instant, sees the old data set or the new one.
+A manifest names its partitions, and a partition's file name carries the hash of its bytes, so that
+no file is ever changed: a writer puts new partitions beside the old ones, then the new manifest in
+the old one's place, then removes what no manifest names. Whoever reads meanwhile, or after a crash
+at any instant, sees the old data set or the new one.
 """
 
-import hashlib
-import io
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from adan_core.data.export import to_frame
 from adan_core.data.findings import Finding
-from adan_core.data.series import CandleSeries
-from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import AlreadyRunning, DataError
+from adan_core.data.manifest import (
+    SCHEMA_VERSION,
+    DatasetInfo,
+    check_name,
+    dataset_name,
+    describe_partitions,
+    joined_findings,
+    joined_sources,
+    parse_manifest,
+    schema_version,
+)
+from adan_core.data.merging import merge
+from adan_core.data.months import months
+from adan_core.data.partitions import Partition, encode
+from adan_core.data.series import CandleSeries, concatenate
+from adan_core.data.snapshot import Snapshot
+from adan_core.data.store_layout import StoreLayout
+from adan_core.data.store_version_1 import read_version_1
+from adan_core.domain.errors import AlreadyRunning, DataError, SystemFailure
 from adan_core.domain.time import Milliseconds
-from adan_core.resilience.files import ExclusiveLock, exclusive_lock, write_atomically
+from adan_core.resilience.files import (
+    ExclusiveLock,
+    exclusive_lock,
+    fsync_folder,
+    make_folder,
+    write_atomically,
+)
 
-SCHEMA_VERSION = 1
+__all__ = ["CandleStore", "DatasetInfo", "check_name", "dataset_name"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetInfo:
-    """A data set's sidecar: what it holds, where it came from, what was found on the way in.
-
-    ``start`` is the first opening and ``end`` the last closing in milliseconds; ``missing`` counts
-    the candles absent between them; ``file`` is the Parquet file beside the sidecar and
-    ``file_hash`` the BLAKE2b-128 of its bytes.
-    """
-
-    schema_version: int
-    name: str
-    symbol: str
-    timeframe: str
-    rows: int
-    missing: int
-    start: Milliseconds
-    end: Milliseconds
-    synthetic: bool
-    source: str
-    content_hash: str
-    file: str
-    file_hash: str
-    findings: tuple[Finding, ...]
-
-
-def dataset_name(symbol: str, timeframe: Timeframe) -> str:
-    """Return the name a data set has unless another is given, e.g. ``BTC-USDT-1h``."""
-    return f"{symbol.replace('/', '-')}-{timeframe}"
-
-
-def check_name(name: str) -> str:
-    """Return ``name`` if a data set may bear it; DataError otherwise (no path can be smuggled in)."""
-    if _NAME.fullmatch(name) is None:
-        raise DataError(
-            f"data set name {name!r}",
-            "1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first",
-            "choose a name such as BTC-USDT-1h",
-        )
-    return name
+_PATIENCE = 5.0
+_PAUSE = 0.01
+_Seen = TypeVar("_Seen")
 
 
 class CandleStore:
-    """The data sets in one folder; many may read, one at a time may write."""
+    """The data sets in one folder; many may read, one at a time may write.
 
-    def __init__(self, root: Path) -> None:
+    A writer waits ``patience`` seconds for another: appending takes milliseconds, so that a
+    download and a core that trades can share a store.
+    """
+
+    def __init__(self, root: Path, patience: float = _PATIENCE) -> None:
         self.root = root
+        self._layout = StoreLayout(root)
+        self._patience = patience
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the data sets there are, in alphabetical order."""
-        if not self.root.is_dir():
-            return ()
-        return tuple(sorted(path.stem for path in self.root.glob("*.json")))
+        return self._layout.names()
 
     def info(self, name: str) -> DatasetInfo:
         """Return what data set ``name`` holds, without reading its candles.
 
-        DataError if there is none, if its sidecar is damaged or if a newer ADAN wrote it.
+        DataError if there is none, if its manifest is damaged or if a newer ADAN wrote it.
         """
-        path = self._sidecar(check_name(name))
+        return self._look(name, lambda info, _: info)
+
+    def size_on_disk(self, name: str) -> int:
+        """Return the bytes of its files; DataError if one is missing or is not as long as it was."""
+
+        def look(info: DatasetInfo, whole: CandleSeries | None) -> int:
+            if whole is not None:
+                return sum(path.stat().st_size for path in self._layout.version_1_files(name))
+            for partition in info.partitions:
+                path = self._layout.folder(name) / partition.file
+                if not path.is_file() or path.stat().st_size != partition.size:
+                    raise DataError(f"{partition.file} is missing or not as long as it was")
+            return sum(partition.size for partition in info.partitions)
+
+        return self._look(name, look)
+
+    def read(
+        self, name: str, start: Milliseconds | None = None, end: Milliseconds | None = None
+    ) -> CandleSeries:
+        """Return the candles of ``name`` that open at or after ``start`` and before ``end``.
+
+        Only the months that hold such candles are opened, and each is checked against its hash
+        before it is parsed: DataError if one is damaged, with what to do about it.
+        """
+
+        def look(info: DatasetInfo, whole: CandleSeries | None) -> CandleSeries:
+            if whole is not None:
+                return whole
+            with Snapshot(info, self._layout.folder(name), start, end) as snapshot:
+                return snapshot.candles()
+
+        series = self._look(name, look)
+        first = 0 if start is None else series.index_at(start)
+        last = len(series) if end is None else series.index_at(end)
+        whole_months = first == 0 and last == len(series)
+        return series if whole_months else series.slice(first, max(first, last))
+
+    def chunks(self, name: str, candles: int) -> Iterator[CandleSeries]:
+        """Yield the candles of ``name`` in order, ``candles`` at a time, the last ones as they come.
+
+        Chunk i is candles i * ``candles`` to (i + 1) * ``candles``, as the data set stood when the
+        first was asked for. Memory is needed for two chunks and a month. DataError as `read`;
+        ValueError if ``candles`` is not above 0.
+        """
+        if candles < 1:
+            raise ValueError(f"chunks of {candles} candles")
+        waiting: list[CandleSeries] = []
+        for month in self._months(name):
+            waiting.append(month)
+            if sum(map(len, waiting)) < candles:
+                continue
+            joined = concatenate(waiting)
+            rest = len(joined) - len(joined) % candles
+            for start in range(0, rest, candles):
+                yield joined.slice(start, start + candles)
+            waiting = [joined.slice(rest, len(joined))] if rest < len(joined) else []
+        if waiting:
+            yield concatenate(waiting)
+
+    def write(
+        self,
+        name: str,
+        series: CandleSeries,
+        source: str,
+        findings: Sequence[Finding] = (),
+        replace: bool = False,
+    ) -> DatasetInfo:
+        """Store ``series`` under ``name``, whole or not at all, and return its manifest.
+
+        DataError if the series is empty, if there is another data set of that name and ``replace``
+        is false, or if another process keeps writing; SystemFailure if the disk refuses. Writing
+        what is there already changes nothing but the manifest.
+        """
+        _check_candles(name, series)
+        with self._writing():
+            if not replace and self._layout.manifest(name).exists():
+                old = self.info(name)
+                if old.content_hash != series.content_hash:
+                    raise DataError(
+                        f"there is a data set {name!r} already ({old.rows} candles)",
+                        "a new name",
+                        "add --name OTHER, or --replace to put this one in its place",
+                    )
+            return self._commit(name, series, source, tuple(findings), _by_month(series))
+
+    def append(
+        self, name: str, series: CandleSeries, source: str, findings: Sequence[Finding] = ()
+    ) -> DatasetInfo:
+        """Add the candles of ``series`` that ``name`` does not have, and return its manifest.
+
+        They may lie before, between or after those that are there; there may be no data set of
+        that name yet. Adding what is there already changes no byte of any file, and only the
+        months that gain candles are read and written. DataError, and nothing is changed, if a
+        candle is there with other values, if symbol, timeframe or origin differ, if the series is
+        empty, or if another process keeps writing; SystemFailure if the disk refuses.
+        """
+        _check_candles(name, series)
+        with self._writing():
+            if not self._layout.manifest(name).exists():
+                return self._commit(name, series, source, tuple(findings), _by_month(series))
+            info, whole = self._look(name, lambda info, whole: (info, whole))
+            _check_alike(info, series)
+            pieces: Mapping[str, Partition | CandleSeries]
+            if whole is not None:
+                pieces = _by_month(merge(whole, series))
+            else:
+                pieces = self._merged(info, series)
+                if all(isinstance(each, Partition) for each in pieces.values()):
+                    return info
+            return self._commit(
+                name,
+                series,
+                joined_sources(info.source, source),
+                joined_findings(info.findings, tuple(findings)),
+                pieces,
+            )
+
+    def remove(self, name: str) -> DatasetInfo | None:
+        """Remove data set ``name`` and return what it was, None if its manifest was damaged.
+
+        DataError if there is none, if a newer ADAN wrote it, or if another process keeps writing;
+        SystemFailure if the disk refuses.
+        """
+        self._manifest(check_name(name))
+        with self._writing():
+            content = self._manifest(name)
+            try:
+                info = self._described(name, content)[0]
+            except DataError:
+                info = None
+            try:
+                self._layout.manifest(name).unlink()
+                fsync_folder(self.root)
+            except OSError as error:
+                raise SystemFailure(
+                    f"{self._layout.manifest(name)} could not be removed: {error.strerror}",
+                    "a folder this user may write",
+                ) from error
+            self._layout.remove_leftovers(name, frozenset())
+        return info
+
+    def _look(self, name: str, look: Callable[[DatasetInfo, CandleSeries | None], _Seen]) -> _Seen:
+        """Return what ``look`` makes of a data set, asked again if it was replaced meanwhile.
+
+        It is given the manifest, and the candles if they are of schema version 1. DataError from it
+        means damage.
+        """
+        content = self._manifest(check_name(name))
+        while True:
+            try:
+                return look(*self._described(name, content))
+            except DataError as error:
+                newest = self._manifest(name)
+                if newest == content:
+                    raise self._damaged(name, error.found) from error
+                content = newest
+
+    def _manifest(self, name: str) -> bytes:
+        """Return the bytes of a manifest; DataError if there is none or a newer ADAN wrote it."""
+        path = self._layout.manifest(name)
         try:
             content = path.read_bytes()
         except FileNotFoundError as error:
@@ -97,164 +241,153 @@ class CandleStore:
             ) from error
         except OSError as error:
             raise DataError(f"{path}: {error.strerror}", "a readable file") from error
-        try:
-            version = msgspec.json.decode(content, type=_Version).schema_version
-            if version <= SCHEMA_VERSION:
-                info = msgspec.json.decode(content, type=DatasetInfo)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._damaged(name, f"its sidecar is damaged ({error})") from error
-        if version > SCHEMA_VERSION:
+        version = schema_version(content)
+        if version is not None and version > SCHEMA_VERSION:
             raise DataError(
                 f"data set {name!r} has schema version {version}",
                 f"at most {SCHEMA_VERSION}: a newer ADAN wrote it",
-                "use that ADAN, or import the data set again",
+                "use that ADAN, or import the data set under another name",
             )
-        if info.name != name or Path(info.file).name != info.file:
-            raise self._damaged(name, "its sidecar belongs to another data set")
-        return info
+        return content
 
-    def write(
+    def _described(self, name: str, content: bytes) -> tuple[DatasetInfo, CandleSeries | None]:
+        """Return what a manifest says, and the candles if it is of version 1; DataError if damaged."""
+        if schema_version(content) == 1:
+            info, whole = read_version_1(self.root, content)
+        else:
+            info, whole = parse_manifest(content), None
+        if info.name != name:
+            raise DataError("its manifest belongs to another data set")
+        return info, whole
+
+    def _months(self, name: str) -> Iterator[CandleSeries]:
+        def look(info: DatasetInfo, whole: CandleSeries | None) -> Snapshot | CandleSeries:
+            return Snapshot(info, self._layout.folder(name)) if whole is None else whole
+
+        seen = self._look(name, look)
+        if isinstance(seen, CandleSeries):
+            yield seen
+            return
+        with seen:
+            try:
+                yield from seen.months()
+            except DataError as error:
+                raise self._damaged(name, error.found) from error
+
+    def _merged(
+        self, info: DatasetInfo, series: CandleSeries
+    ) -> dict[str, Partition | CandleSeries]:
+        """Return every month there will be: as it is, or with the candles that are new to it."""
+        pieces: dict[str, Partition | CandleSeries] = {each.month: each for each in info.partitions}
+        for month, added in _by_month(series).items():
+            partition = pieces.get(month, added)
+            if isinstance(partition, CandleSeries):
+                pieces[month] = added
+            elif (partition.content_hash,) != added.month_hashes:
+                stored = self.read(info.name, partition.start, partition.end)
+                merged = merge(stored, added)
+                pieces[month] = partition if merged is stored else merged
+        return dict(sorted(pieces.items()))
+
+    def _commit(
         self,
         name: str,
         series: CandleSeries,
         source: str,
-        findings: Sequence[Finding] = (),
-        replace: bool = False,
+        findings: tuple[Finding, ...],
+        pieces: Mapping[str, Partition | CandleSeries],
     ) -> DatasetInfo:
-        """Store ``series`` under ``name``, whole or not at all, and return its sidecar.
+        """Make ``pieces``, by month, the data set ``name``; ``series`` says of what market.
 
-        DataError if the series is empty, if there is another data set of that name and ``replace``
-        is false, or if another process is writing; SystemFailure if the disk refuses. Writing what
-        is there already changes nothing but the sidecar.
+        New partitions first, then the manifest, which is the instant it happens, then leftovers.
         """
-        check_name(name)
-        if not len(series):
-            raise DataError("a data set without candles", "at least one candle")
-        with self._writing():
-            old = self.info(name) if self._sidecar(name).exists() and not replace else None
-            if old is not None and old.content_hash != series.content_hash:
-                raise DataError(
-                    f"there is a data set {name!r} already ({old.rows} candles)",
-                    "a new name",
-                    "add --name OTHER, or --replace to put this one in its place",
-                )
-            content = _parquet(series)
-            duration = series.timeframe.duration
-            start = int(series.open_time[0])
-            end = int(series.open_time[-1]) + duration
-            info = DatasetInfo(
-                schema_version=SCHEMA_VERSION,
-                name=name,
-                symbol=series.symbol,
-                timeframe=str(series.timeframe),
-                rows=len(series),
-                missing=(end - start) // duration - len(series),
-                start=start,
-                end=end,
-                synthetic=series.synthetic,
-                source=source,
-                content_hash=series.content_hash,
-                file=f"{name}.{series.content_hash[:16]}.parquet",
-                file_hash=_digest(content),
-                findings=tuple(findings),
+        manifest = self._layout.manifest(name)
+        before = manifest.read_bytes() if manifest.exists() else None
+        written: list[Path] = []
+        done = False
+        try:
+            partitions = tuple(
+                self._put(name, month, piece, written) if isinstance(piece, CandleSeries) else piece
+                for month, piece in pieces.items()
             )
-            write_atomically(self.root / info.file, content)
-            write_atomically(self._sidecar(name), msgspec.json.encode(info))
-            self._remove_leftovers(name, info.file)
+            info = describe_partitions(
+                name,
+                series.symbol,
+                series.timeframe,
+                series.synthetic,
+                source,
+                findings,
+                partitions,
+            )
+            write_atomically(manifest, msgspec.json.encode(info))
+            done = True
+        finally:
+            if done:
+                self._layout.remove_leftovers(name, frozenset(each.file for each in partitions))
+            # A manifest in place that is not sure to outlive a power cut keeps old and new files.
+            elif (manifest.read_bytes() if manifest.exists() else None) == before:
+                for path in written:
+                    path.unlink(missing_ok=True)
         return info
 
-    def read(
-        self, name: str, start: Milliseconds | None = None, end: Milliseconds | None = None
-    ) -> CandleSeries:
-        """Return the candles of ``name`` that open at or after ``start`` and before ``end``.
-
-        The whole data set is checked against its hash first: DataError if it is damaged, with what
-        to do about it.
-        """
-        info = self.info(name)
-        series = self._load(info)
-        if start is None and end is None:
-            return series
-        first = 0 if start is None else series.index_at(start)
-        last = len(series) if end is None else series.index_at(end)
-        return series.slice(first, max(first, last))
-
-    def _load(self, info: DatasetInfo) -> CandleSeries:
-        import polars as pl
-
-        try:
-            content = (self.root / info.file).read_bytes()
-        except OSError as error:
-            raise self._damaged(
-                info.name, f"its candles are unreadable ({error.strerror})"
-            ) from error
-        # Checked before it is parsed: a parser may do worse than complain about damaged bytes.
-        if _digest(content) != info.file_hash:
-            raise self._damaged(info.name, "its file does not have the hash it was stored with")
-        try:
-            frame = pl.read_parquet(io.BytesIO(content)).select(
-                pl.col("timestamp").dt.timestamp("ms"),
-                pl.col("open", "high", "low", "close", "volume").cast(pl.Float64),
-            )
-            series = CandleSeries(
-                info.symbol,
-                Timeframe.parse(info.timeframe),
-                frame["timestamp"].to_numpy(),
-                frame["open"].to_numpy(),
-                frame["high"].to_numpy(),
-                frame["low"].to_numpy(),
-                frame["close"].to_numpy(),
-                frame["volume"].to_numpy(),
-                info.synthetic,
-            )
-        except pl.exceptions.PolarsError as error:
-            raise self._damaged(info.name, "its file holds no candles") from error
-        except DataError as error:
-            raise self._damaged(info.name, error.found) from error
-        if series.content_hash != info.content_hash or len(series) != info.rows:
-            raise self._damaged(info.name, "its candles do not have the hash they were stored with")
-        return series
+    def _put(self, name: str, month: str, series: CandleSeries, written: list[Path]) -> Partition:
+        """Write a partition's file, unless it is there; what is new is added to ``written``."""
+        partition, data = encode(month, series)
+        folder = self._layout.folder(name)
+        path = folder / partition.file
+        if not folder.exists():
+            make_folder(folder)
+            fsync_folder(self.root)
+        there = path.exists()
+        if not there or path.read_bytes() != data:
+            write_atomically(path, data)
+        if not there:
+            written.append(path)
+        return partition
 
     def _writing(self) -> ExclusiveLock:
-        try:
-            return exclusive_lock(self.root / ".lock")
-        except AlreadyRunning as error:
-            raise DataError(
-                f"another process is writing to {self.root}",
-                "one writer at a time",
-                "try again when it has finished",
-            ) from error
-
-    def _remove_leftovers(self, name: str, kept: str) -> None:
-        """Remove Parquet files of ``name`` that no sidecar names: replaced, or left by a crash."""
-        leftover = re.compile(re.escape(name) + r"\.[0-9a-f]{16}\.parquet")
-        for path in self.root.glob("*.parquet"):
-            if leftover.fullmatch(path.name) and path.name != kept:
-                path.unlink(missing_ok=True)
-
-    def _sidecar(self, name: str) -> Path:
-        return self.root / f"{name}.json"
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return exclusive_lock(self.root / ".lock")
+            except AlreadyRunning as error:
+                if time.monotonic() >= until:
+                    raise DataError(
+                        f"another process is writing to {self.root}",
+                        "one writer at a time",
+                        "try again when it has finished",
+                    ) from error
+                time.sleep(_PAUSE)
 
     def _damaged(self, name: str, why: str) -> DataError:
         return DataError(
             f"data set {name!r} cannot be used: {why}",
             "files as the store wrote them",
-            f"remove {self._sidecar(name)} and import the data set again",
+            f"remove it (`adan-core data remove {name}`) and import it again",
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    schema_version: int
+def _by_month(series: CandleSeries) -> dict[str, CandleSeries]:
+    return {month: series.slice(start, stop) for month, start, stop in months(series.open_time)}
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+def _check_candles(name: str, series: CandleSeries) -> None:
+    check_name(name)
+    if not len(series):
+        raise DataError("a data set without candles", "at least one candle")
 
 
-def _parquet(series: CandleSeries) -> bytes:
-    content = io.BytesIO()
-    to_frame(series).write_parquet(
-        content, compression="zstd", metadata={"schema_version": str(SCHEMA_VERSION)}
-    )
-    return content.getvalue()
+def _check_alike(info: DatasetInfo, series: CandleSeries) -> None:
+    """Refuse (DataError) candles of another market, timeframe or origin than the data set's."""
+    stored = _kind(info.symbol, info.timeframe, info.synthetic)
+    added = _kind(series.symbol, str(series.timeframe), series.synthetic)
+    if stored != added:
+        raise DataError(
+            f"{added} candles for data set {info.name!r}",
+            f"{stored} candles, as it holds",
+            "give them a data set of their own",
+        )
+
+
+def _kind(symbol: str, timeframe: str, synthetic: bool) -> str:
+    return f"{'SIMULATED ' if synthetic else ''}{symbol} {timeframe}"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,8 +12,7 @@ from adan_core.data.export import to_frame
 from adan_core.data.store import CandleStore, dataset_name
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import DataError, SystemFailure
-from adan_core.resilience import files
+from adan_core.domain.errors import DataError
 from adan_core.resilience.files import exclusive_lock
 
 FIVE = Timeframe.parse("5m")
@@ -23,7 +23,18 @@ OTHER = MARKET.candles(1000, 500)
 
 @pytest.fixture
 def store(tmp_path: Path) -> CandleStore:
-    return CandleStore(tmp_path / "candles")
+    return CandleStore(tmp_path / "candles", patience=0.0)
+
+
+def only_partition(store: CandleStore) -> Path:
+    (path,) = store.root.rglob("*.parquet")
+    return path
+
+
+def manifest(store: CandleStore) -> dict[str, Any]:
+    record = json.loads((store.root / "name.json").read_text())
+    assert isinstance(record, dict)
+    return record
 
 
 def test_what_was_written_is_read_whole_or_in_part(store: CandleStore) -> None:
@@ -31,13 +42,14 @@ def test_what_was_written_is_read_whole_or_in_part(store: CandleStore) -> None:
     info = store.write(name, SERIES, "a test")
     assert name == "BTC-SIM-5m"
     assert store.names() == (info.name,)
-    assert (info.schema_version, info.rows, info.missing, info.synthetic) == (1, 500, 0, True)
+    assert (info.schema_version, info.rows, info.missing, info.synthetic) == (2, 500, 0, True)
     assert store.read(name).content_hash == SERIES.content_hash == info.content_hash
     start, end = int(SERIES.open_time[100]), int(SERIES.open_time[200])
     assert store.read(name, start, end).content_hash == SERIES.slice(100, 200).content_hash
     assert len(store.read(name, end=start)) == 100
     assert len(store.read(name, start=end + 10**12)) == 0
-    assert {path.stat().st_mode & 0o777 for path in store.root.iterdir()} == {0o600}
+    modes = {path.stat().st_mode & 0o777 for path in store.root.rglob("*") if path.is_file()}
+    assert modes == {0o600}
 
 
 def test_another_data_set_of_the_name_is_replaced_only_on_request(store: CandleStore) -> None:
@@ -48,63 +60,52 @@ def test_another_data_set_of_the_name_is_replaced_only_on_request(store: CandleS
     assert store.read("name").content_hash == SERIES.content_hash
     store.write("name", OTHER, "second", replace=True)
     assert store.read("name").content_hash == OTHER.content_hash
-    assert len(list(store.root.glob("*.parquet"))) == 1
-
-
-@pytest.mark.parametrize("failing", [1, 2])
-def test_a_disk_that_refuses_leaves_the_old_data_set(
-    store: CandleStore, monkeypatch: pytest.MonkeyPatch, failing: int
-) -> None:
-    store.write("name", SERIES, "first")
-    synced = []
-    original = files.fsync_folder
-
-    def fail_at(folder: Path) -> None:
-        synced.append(folder)
-        if len(synced) == failing:
-            raise OSError(28, "No space left on device")
-        original(folder)
-
-    monkeypatch.setattr(files, "fsync_folder", fail_at)
-    with pytest.raises(SystemFailure):
-        store.write("name", OTHER, "second", replace=True)
-    assert len(store.read("name")) == 500
-    monkeypatch.undo()
-    store.write("name", OTHER, "second", replace=True)
-    assert len(list(store.root.glob("*.parquet"))) == 1
+    assert len(list(store.root.rglob("*.parquet"))) == 1
 
 
 @pytest.mark.parametrize("position", [10, 4000, -30])
 def test_a_damaged_file_is_refused_with_what_to_do(store: CandleStore, position: int) -> None:
-    info = store.write("name", SERIES, "a test")
-    path = store.root / info.file
+    store.write("name", SERIES, "a test")
+    path = only_partition(store)
     data = bytearray(path.read_bytes())
     data[position] ^= 0xFF
     path.write_bytes(bytes(data))
-    with pytest.raises(DataError, match="import the data set again"):
+    with pytest.raises(DataError, match="data remove name"):
         store.read("name")
+    path.write_bytes(bytes(data[:-1]))
+    with pytest.raises(DataError, match="data remove name"):
+        store.size_on_disk("name")
     path.unlink()
-    with pytest.raises(DataError, match="import the data set again"):
-        store.read("name")
+    for damaged in (store.read, store.size_on_disk, lambda name: list(store.chunks(name, 9))):
+        with pytest.raises(DataError, match="data remove name"):
+            damaged("name")
+    with pytest.raises(DataError, match="cannot be used"):
+        store.append("name", MARKET.candles(500, 1), "a test")
+    store.write("name", SERIES, "again", replace=True)
+    assert store.read("name").content_hash == SERIES.content_hash
 
 
 def test_candles_exchanged_for_others_are_found_by_their_hash(store: CandleStore) -> None:
-    info = store.write("name", SERIES, "a test")
-    path = store.root / info.file
-    to_frame(OTHER).write_parquet(path)
+    store.write("name", SERIES, "a test")
+    good = only_partition(store)
+    to_frame(OTHER).write_parquet(good)
     with pytest.raises(DataError, match="hash"):
         store.read("name")
-    sidecar = store.root / "name.json"
     for stranger, message in (
         (to_frame(OTHER), "hash they were stored with"),
+        (to_frame(SERIES).head(499), "499 candles"),
         (to_frame(SERIES).drop("close"), "no candles"),
         (to_frame(SERIES).with_columns(pl.lit("x").alias("open")), "no candles"),
-        (to_frame(SERIES).with_columns(pl.lit(None).alias("low")), "column low"),
+        (to_frame(SERIES).with_columns(pl.lit(None).alias("low")), "values missing"),
+        (to_frame(SERIES).with_columns(pl.lit(0.0).alias("low")), "column low"),
     ):
+        path = only_partition(store)
         stranger.write_parquet(path)
-        record = json.loads(sidecar.read_text())
-        record["file_hash"] = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-        sidecar.write_text(json.dumps(record))
+        file_hash = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        path.rename(path.with_name(f"{path.name[:7]}.{file_hash[:16]}.parquet"))
+        record = manifest(store)
+        record["partitions"][0] |= {"file_hash": file_hash, "file": only_partition(store).name}
+        (store.root / "name.json").write_text(json.dumps(record))
         with pytest.raises(DataError, match=message):
             store.read("name")
 
@@ -114,11 +115,13 @@ def test_candles_exchanged_for_others_are_found_by_their_hash(store: CandleStore
     [
         ("{", "damaged"),
         ("{}", "damaged"),
-        ('{"schema_version": 2, "anything": "new"}', "newer ADAN"),
+        ('{"schema_version": 3, "anything": "new"}', "newer ADAN"),
         ('{"schema_version": 1}', "damaged"),
+        ('{"schema_version": 2}', "damaged"),
+        ("\xff", "damaged"),
     ],
 )
-def test_a_sidecar_that_is_damaged_or_newer_is_refused(
+def test_a_manifest_that_is_damaged_or_newer_is_refused(
     store: CandleStore, content: str, message: str
 ) -> None:
     store.write("name", SERIES, "a test")
@@ -127,14 +130,32 @@ def test_a_sidecar_that_is_damaged_or_newer_is_refused(
         store.info("name")
 
 
-def test_a_sidecar_cannot_point_elsewhere(store: CandleStore) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("name", "other", "another data set"),
+        ("symbol", "ETH/SIM", "does not agree"),
+        ("timeframe", "1h", "does not agree"),
+        ("rows", 499, "does not agree"),
+        ("content_hash", "0" * 32, "does not agree"),
+        ("partitions", [], "not its partitions"),
+        ("file", "../../name.parquet", "not its partitions"),
+        ("month", "../..", "not its partitions"),
+        ("content_hash of its partition", "0" * 32, "does not agree"),
+    ],
+)
+def test_a_manifest_that_was_altered_is_refused(
+    store: CandleStore, key: str, value: object, message: str
+) -> None:
     store.write("name", SERIES, "a test")
-    sidecar = store.root / "name.json"
-    record = json.loads(sidecar.read_text())
-    record["file"] = "../name.parquet"
-    sidecar.write_text(json.dumps(record))
-    with pytest.raises(DataError, match="another data set"):
-        store.read("name")
+    record = manifest(store)
+    owner = record["partitions"][0] if key in {"file", "month"} or "its" in key else record
+    owner[key.partition(" ")[0]] = value
+    (store.root / "name.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=message):
+        store.info("name")
+    assert store.remove("name") is None
+    assert list(store.root.rglob("*.parquet")) == []
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a" * 65, "a\n"])

@@ -1,0 +1,71 @@
+"""Where the store keeps what: a manifest beside a folder of partitions; and what crashes left there."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from adan_core.data.manifest import is_name
+
+_ENDING = ".candles"
+_PARTITION = r"\d{4}-\d{2}\.[0-9a-f]{16}\.parquet"
+_UNFINISHED = r"\.[0-9]+\.[0-9a-f]{8}"
+_IN_FOLDER = re.compile(rf"{_PARTITION}|\.{_PARTITION}{_UNFINISHED}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLayout:
+    """The files under ``root``: ``NAME.json``, and ``NAME.candles/MONTH.HASH.parquet``.
+
+    No name makes the two kinds meet: the one ends in ``.json``, the other in ``.candles``.
+    """
+
+    root: Path
+
+    def manifest(self, name: str) -> Path:
+        """Return the manifest of data set ``name``."""
+        return self.root / f"{name}.json"
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of its partitions."""
+        return self.root / f"{name}{_ENDING}"
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the data sets there are, in alphabetical order."""
+        return tuple(sorted(path.stem for path in self.root.glob("*.json") if is_name(path.stem)))
+
+    def remove_leftovers(self, name: str, kept: frozenset[str]) -> None:
+        """Remove what no manifest names: replaced by ``name``'s, or left by a writer that died.
+
+        ``kept`` are the partitions of ``name``. Only a writer that holds the store may ask for it.
+        """
+        unfinished = re.compile(
+            rf"\.{re.escape(name)}\.([0-9a-f]{{16}}\.parquet|json){_UNFINISHED}"
+        )
+        leftovers = [path for path in self.root.iterdir() if unfinished.fullmatch(path.name)]
+        leftovers += self.version_1_files(name)
+        leftovers += [path for path in self._partitions(name) if path.name not in kept]
+        abandoned = [
+            path.name.removesuffix(_ENDING)
+            for path in self.root.glob(f"*{_ENDING}")
+            if not self.manifest(path.name.removesuffix(_ENDING)).exists()
+        ]
+        for other in abandoned:
+            leftovers += self._partitions(other)
+        # What cannot be removed now is in nobody's way, and the next writer tries again.
+        with suppress(OSError):
+            for path in leftovers:
+                path.unlink(missing_ok=True)
+            for other in abandoned:
+                self.folder(other).rmdir()
+
+    def version_1_files(self, name: str) -> tuple[Path, ...]:
+        """Return the files of candles that ``name`` has in the form of schema version 1."""
+        own = re.compile(rf"{re.escape(name)}\.[0-9a-f]{{16}}\.parquet")
+        return tuple(path for path in self.root.iterdir() if own.fullmatch(path.name))
+
+    def _partitions(self, name: str) -> Iterator[Path]:
+        folder = self.folder(name)
+        if folder.is_dir():
+            yield from (path for path in folder.iterdir() if _IN_FOLDER.fullmatch(path.name))
