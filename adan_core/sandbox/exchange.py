@@ -1,8 +1,8 @@
 """The loopback exchange: a server on 127.0.0.1, in a thread of its own, that imitates venues.
 
-It speaks the public protocols of Binance spot (``/api/v3``) and of Kraken spot (``/0/public``);
-which one is told by the path. Nothing it says is a real market's: every answer carries the header
-of ``venue.MARK``.
+It speaks the public protocols of Binance spot (``/api/v3``, streams on ``/ws`` and ``/stream``)
+and of Kraken spot (``/0/public``, streams on ``/v2``); which one is told by the path. Nothing it
+says is a real market's: every answer carries the header of ``venue.MARK``.
 """
 
 import asyncio
@@ -18,11 +18,14 @@ from adan_core.data.series import CandleSeries
 from adan_core.domain.errors import SystemFailure
 from adan_core.domain.time import Milliseconds
 from adan_core.sandbox.binance import BinanceRest
+from adan_core.sandbox.binance_streams import BinanceStreams
 from adan_core.sandbox.faults import Faults, FaultScript
 from adan_core.sandbox.kraken import KrakenRest
+from adan_core.sandbox.kraken_streams import KrakenStreams
 from adan_core.sandbox.limits import WEIGHT_LIMIT, WeightLimiter
 from adan_core.sandbox.market import MarketData
 from adan_core.sandbox.requests import Request
+from adan_core.sandbox.streams import StreamHub
 from adan_core.sandbox.venue import Venue
 from adan_core.sandbox.wire import spoiling
 
@@ -59,6 +62,7 @@ class LoopbackExchange:
             ) from error
         self.url = f"http://{_HOST}:{self._listener.getsockname()[1]}"
         self._loop = asyncio.new_event_loop()
+        self._hub = StreamHub(self._venue)
         self._stop = asyncio.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
@@ -85,6 +89,13 @@ class LoopbackExchange:
         """Let ``faults`` happen from now on, counted afresh, instead of those before."""
         self._venue.script = FaultScript(faults)
 
+    def advance(self) -> None:
+        """Tell the clients of the streams what has happened since; returns when it is on its way.
+
+        Streams say nothing by themselves: whoever moves the clock that ``now`` reads calls this.
+        """
+        asyncio.run_coroutine_threadsafe(self._hub.advance(), self._loop).result()
+
     def close(self) -> None:
         """Cut every connection, stop listening and join the thread; twice is once."""
         if self._thread.is_alive():
@@ -101,7 +112,9 @@ class LoopbackExchange:
     async def _serve(self) -> None:
         application = web.Application(middlewares=[spoiling(self._venue)])
         application.add_routes(BinanceRest(self._venue).routes())
+        application.add_routes(BinanceStreams(self._venue, self._hub).routes())
         application.add_routes(KrakenRest(self._venue).routes())
+        application.add_routes(KrakenStreams(self._venue, self._hub).routes())
         runner = web.AppRunner(
             application, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )
@@ -109,4 +122,5 @@ class LoopbackExchange:
         await web.SockSite(runner, self._listener).start()
         self._ready.set()
         await self._stop.wait()
+        self._hub.cut_all()
         await runner.cleanup()

@@ -102,20 +102,20 @@ class MarketData:
         span = timeframe.duration
         ratio = span // series.timeframe.duration
         opened = series.index_at(now + 1)
-        first, stop = 0, opened
+        bounds = [bound for bound in (newest_only, self._newest_only) if bound is not None]
+        first = _oldest_row(series, opened, span, min(bounds), now) if bounds else 0
+        stop = opened
         if until is not None:
             stop = min(stop, series.index_at((until // span + 1) * span))
         if since is None:
-            first = max(0, stop - (limit + 1) * ratio)
+            first = max(first, stop - (limit + 1) * ratio)
         else:
-            first = series.index_at(-(-since // span) * span)
+            first = max(first, series.index_at(-(-since // span) * span))
             stop = min(stop, first + limit * ratio)
-        bounds = [bound for bound in (newest_only, self._newest_only) if bound is not None]
-        if bounds:
-            first = max(first, _oldest_row(series, opened, span, min(bounds), now))
         if first >= stop:
             return []
-        rows = _aggregate(_as_shown(series, first, stop, now), timeframe, now)
+        shown = _as_shown(series, first, stop, now, self.rules[symbol].tick_size)
+        rows = _aggregate(shown, timeframe, now)
         return rows[-limit:] if since is None else rows[:limit]
 
     def day(self, symbol: str) -> DayStatistics | None:
@@ -186,7 +186,9 @@ class _Columns:
     volume: NDArray[np.float64]
 
 
-def _as_shown(series: CandleSeries, first: int, stop: int, now: Milliseconds) -> _Columns:
+def _as_shown(
+    series: CandleSeries, first: int, stop: int, now: Milliseconds, tick: float
+) -> _Columns:
     """Return rows ``first`` to ``stop`` (excluded) as they are known at ``now``."""
     rows = slice(first, stop)
     shown = _Columns(
@@ -196,13 +198,13 @@ def _as_shown(series: CandleSeries, first: int, stop: int, now: Milliseconds) ->
     )
     age = now - int(series.open_time[stop - 1])
     if age < series.timeframe.duration:
-        candle = _partial(series.candle(stop - 1), age / series.timeframe.duration)
+        candle = _partial(series.candle(stop - 1), age / series.timeframe.duration, tick)
         shown.prices[-1] = (candle.open, candle.high, candle.low, candle.close)
         shown.volume[-1] = candle.volume
     return shown
 
 
-def _partial(candle: Candle, share: float) -> Candle:
+def _partial(candle: Candle, share: float, tick: float) -> Candle:
     """Return ``candle`` as it stands after ``share`` of its span (0 <= share < 1)."""
     rising = candle.close >= candle.open
     corners = (
@@ -212,7 +214,8 @@ def _partial(candle: Candle, share: float) -> Candle:
     )
     leg, along = divmod(share * 3.0, 1.0)
     start, end = corners[int(leg)], corners[int(leg) + 1]
-    price = round(start + (end - start) * along, _DECIMALS)
+    price = round(round((start + (end - start) * along) / tick) * tick, _DECIMALS)
+    price = min(max(price, min(start, end)), max(start, end))
     seen = (*corners[: int(leg) + 1], price)
     return Candle(
         candle.open_time, candle.open, max(seen), min(seen), price, round(candle.volume * share, 8)
