@@ -17,10 +17,33 @@ class GpuHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheHealth:
+    """What one process has had of the cache since it began, and how full the cache is.
+
+    A hit was served from memory or disk, a miss was built; ``evictions`` counts entries dropped for
+    room on either, ``damaged`` files dropped because they were not what was written, ``failures``
+    times the disk refused. Sizes in bytes; the disk's part is shared by every process of the home.
+    """
+
+    hits: int
+    misses: int
+    evictions: int
+    damaged: int
+    failures: int
+    memory_entries: int
+    memory_bytes: int
+    memory_limit: int
+    disk_entries: int
+    disk_bytes: int
+    disk_limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class HealthSnapshot:
     """One reading of the machine; ``gpu_note`` says why no GPU is shown.
 
-    Percentages are 0-100, memory and disk in bytes, ``loop_lag`` in milliseconds.
+    Percentages are 0-100, memory and disk in bytes, ``loop_lag`` in milliseconds; ``cache`` is the
+    core's own.
     """
 
     taken_at: Milliseconds
@@ -34,3 +57,4 @@ class HealthSnapshot:
     loop_lag: float | None
     gpus: tuple[GpuHealth, ...]
     gpu_note: str
+    cache: CacheHealth | None = None
