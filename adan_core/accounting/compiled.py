@@ -62,3 +62,13 @@ def compiled(function: Function) -> Function:
     """
     decorate = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")
     return cast("Function", decorate(function))
+
+
+def compiled_inline(function: Function) -> Function:
+    """Compile ``function`` into every compiled caller: for the steps of tight loops.
+
+    It has no cache of its own, since it is part of its callers. A call in its place would cost
+    about as much as the step itself.
+    """
+    decorate = numba.njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+    return cast("Function", decorate(function))

@@ -1,7 +1,9 @@
-"""Indicator programs: a list of named indicators, run candle by candle by one compiled step.
+"""Indicator programs: a list of named indicators, run over candles by one compiled loop.
 
 The declarative list (from ``configs/``) becomes three arrays that a compiled loop interprets, so a
-new feature set needs no compilation, and batch and streaming cannot differ: batch *is* the loop.
+new feature set needs no compilation. A block of candles runs through one indicator after the
+other, each in a loop of its own around the step it has; a candle alone is a block of one. Batch
+and streaming therefore cannot differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,57 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.accounting.compiled import compiled
+from adan_core.accounting.compiled import compiled, compiled_inline
 from adan_core.domain.errors import DataError
-from adan_core.indicators import recurrences as steps
+from adan_core.indicators.bar import Bar, Floats, Parameters
+from adan_core.indicators.table import INDICATORS, Step
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+# Advances one indicator, chosen by its code, over the first ``rows`` candles of a block.
+Runner = Callable[[int, Parameters, Floats, Floats, int, Floats], None]
 
 _PARAMETERS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Indicator:
-    """One entry of the table: its code, its parameters' names, and how much state it needs."""
-
-    code: int
-    parameters: tuple[str, ...]
-    state_size: Callable[[Sequence[int]], int]
-
-
-def _ring(extra: int, times: int = 1) -> Callable[[Sequence[int]], int]:
-    return lambda parameters: extra + times * parameters[0]
-
-
-def _constant(size: int) -> Callable[[Sequence[int]], int]:
-    return lambda _parameters: size
-
-
-# The table of indicators. "exponential_mean" to "directional_index" are the textbook values; the
-# others are their scale-free forms, which is what an agent is shown.
-INDICATORS: dict[str, Indicator] = {
-    "exponential_mean": Indicator(0, ("period",), _constant(3)),
-    "simple_mean": Indicator(1, ("period",), _ring(3)),
-    "deviation": Indicator(2, ("period",), _ring(3)),
-    "relative_strength": Indicator(3, ("period",), _constant(8)),
-    "average_true_range": Indicator(4, ("period",), _constant(5)),
-    "directional_index": Indicator(5, ("period",), _constant(9)),
-    "convergence_histogram": Indicator(6, ("fast", "slow", "signal"), _constant(10)),
-    "log_return": Indicator(7, ("lag",), _ring(1)),
-    "mean_distance": Indicator(8, ("period",), _constant(3)),
-    "strength_balance": Indicator(9, ("period",), _constant(8)),
-    "true_range_share": Indicator(10, ("period",), _constant(5)),
-    "trend_strength": Indicator(11, ("period",), _constant(9)),
-    "direction": Indicator(12, ("period",), _constant(9)),
-    "convergence_share": Indicator(13, ("fast", "slow", "signal"), _constant(10)),
-    "band_position": Indicator(14, ("period",), _ring(3)),
-    "volatility": Indicator(15, ("period",), lambda p: 5 + p[0]),
-    "volatility_ratio": Indicator(16, ("short", "long"), lambda p: 8 + p[0] + p[1]),
-    "range_position": Indicator(17, ("period",), _ring(5, 2)),
-    "volume_balance": Indicator(18, ("period",), _ring(3)),
-    "candle_body": Indicator(19, (), _constant(0)),
-}
+# Rows of a block: a block of many columns still fits in the processor's cache.
+_BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +43,12 @@ class Program:
         return len(self.codes)
 
 
-def assemble(entries: Sequence[tuple[str, Sequence[int]]]) -> Program:
+def assemble(entries: Sequence[tuple[str, Sequence[float]]]) -> Program:
     """Return the program of ``(indicator name, parameters)`` entries, in order.
 
     Raises DataError for an unknown name, a wrong number of parameters or one that is not positive.
     """
+    names = list(INDICATORS)
     codes = np.zeros(len(entries), dtype=np.int64)
     parameters = np.ones((len(entries), _PARAMETERS), dtype=np.float64)
     offsets = np.zeros(len(entries) + 1, dtype=np.int64)
@@ -97,123 +61,62 @@ def assemble(entries: Sequence[tuple[str, Sequence[int]]]) -> Program:
                 f"{len(values)} parameters for {name}",
                 f"{len(indicator.parameters)}: {', '.join(indicator.parameters) or 'none'}",
             )
-        if any(value < 1 for value in values):
+        if any(value < 1 or value != int(value) for value in values):
             raise DataError(f"parameters {list(values)} of {name}", "whole numbers from 1 on")
-        codes[row] = indicator.code
+        codes[row] = names.index(name)
         parameters[row, : len(values)] = values
         offsets[row + 1] = offsets[row] + indicator.state_size(values)
     return Program(codes, parameters, offsets, int(offsets[-1]))
 
 
-@compiled
-def _value(  # noqa: PLR0911, PLR0912 - one branch per row of the table above
-    code: int,
-    first: float,
-    second: float,
-    third: float,
-    state: Floats,
-    open_price: float,
-    high: float,
-    low: float,
-    close: float,
-    volume: float,
-) -> float:
-    if code == 0:
-        return steps.mean_step(state, first, close)
-    if code == 1:
-        return steps.moments_step(state, first, close)[0]
-    if code == 2:
-        return steps.moments_step(state, first, close)[1]
-    if code == 3:
-        return steps.relative_strength_step(state, first, close)
-    if code == 4:
-        return steps.average_true_range_step(state, first, high, low, close)
-    if code == 5:
-        return steps.directional_step(state, first, high, low, close)[0]
-    if code == 6:
-        return steps.convergence_step(state, first, second, third, close)[1]
-    if code == 7:
-        return float(np.log(close / steps.lag_step(state, first, close)))
-    if code == 8:
-        return float(np.log(close / steps.mean_step(state, first, close)))
-    if code == 9:
-        return steps.relative_strength_step(state, first, close) / 50.0 - 1.0
-    if code == 10:
-        return steps.average_true_range_step(state, first, high, low, close) / close
-    if code == 11:
-        return steps.directional_step(state, first, high, low, close)[0] / 100.0
-    if code == 12:
-        return steps.directional_step(state, first, high, low, close)[1] / 100.0
-    if code == 13:
-        return steps.convergence_step(state, first, second, third, close)[1] / close
-    if code == 14:
-        mean, deviation = steps.moments_step(state, first, close)
-        return _or_zero(close - mean, deviation)
-    if code == 15:
-        return _volatility(state, first, close)
-    if code == 16:
-        middle = 4 + int(first)
-        short = _volatility(state[:middle], first, close)
-        long = _volatility(state[middle:], second, close)
-        return float(np.log(short / long)) if short > 0.0 and long > 0.0 else long * 0.0
-    if code == 17:
-        highest, lowest = steps.extremes_step(state, first, high, low)
-        return _or_zero(2.0 * (close - lowest) - (highest - lowest), highest - lowest)
-    if code == 18:
-        mean, _ = steps.moments_step(state, first, volume)
-        return _or_zero(volume - mean, volume + mean)
-    return _or_zero(close - open_price, high - low)
+def _loop(step: Step) -> Runner:
+    @compiled_inline
+    def run(
+        _code: int, parameters: Parameters, state: Floats, block: Floats, rows: int, out: Floats
+    ) -> None:
+        for row in range(rows):
+            out[row] = step(
+                state,
+                parameters,
+                Bar(block[0, row], block[1, row], block[2, row], block[3, row], block[4, row]),
+            )
+
+    return run
+
+
+def _choice(loops: Sequence[Runner], first: int = 0) -> Runner:
+    """Return the choice among the loops of codes from ``first`` on: a balanced tree of comparisons."""
+    if len(loops) == 1:
+        return loops[0]
+    half = len(loops) // 2
+    boundary = first + half
+    lower = _choice(loops[:half], first)
+    upper = _choice(loops[half:], boundary)
+
+    @compiled_inline
+    def run(
+        code: int, parameters: Parameters, state: Floats, block: Floats, rows: int, out: Floats
+    ) -> None:
+        if code < boundary:
+            lower(code, parameters, state, block, rows, out)
+        else:
+            upper(code, parameters, state, block, rows, out)
+
+    return run
+
+
+_run_chosen = _choice([_loop(indicator.step) for indicator in INDICATORS.values()])
 
 
 @compiled
-def _or_zero(numerator: float, denominator: float) -> float:
-    """Return the quotient; 0 where a still market leaves nothing to divide by; NaN stays NaN."""
-    if denominator == 0.0:
-        return 0.0
-    return numerator / denominator
-
-
-@compiled
-def _volatility(state: Floats, period: float, close: float) -> float:
-    """Population deviation of the last ``period`` log returns; state is (previous close, moments)."""
-    previous = state[0]
-    state[0] = close
-    if previous == 0.0:
-        return np.nan
-    return steps.moments_step(state[1:], period, np.log(close / previous))[1]
-
-
-@compiled
-def run_step(
-    codes: Integers,
-    parameters: Floats,
-    offsets: Integers,
-    state: Floats,
-    open_price: float,
-    high: float,
-    low: float,
-    close: float,
-    volume: float,
-    out: Floats,
+def _run_indicator(
+    code: int, parameters: Parameters, state: Floats, block: Floats, rows: int, out: Floats
 ) -> None:
-    """Advance every indicator of a program by one closed candle and write their values to ``out``."""
-    for row in range(codes.shape[0]):
-        out[row] = _value(
-            codes[row],
-            parameters[row, 0],
-            parameters[row, 1],
-            parameters[row, 2],
-            state[offsets[row] : offsets[row + 1]],
-            open_price,
-            high,
-            low,
-            close,
-            volume,
-        )
+    _run_chosen(code, parameters, state, block, rows, out)
 
 
 @compiled
-def _run_batch(
+def run_rows(
     codes: Integers,
     parameters: Floats,
     offsets: Integers,
@@ -225,19 +128,33 @@ def _run_batch(
     volumes: Floats,
     out: Floats,
 ) -> None:
-    for row in range(closes.shape[0]):
-        run_step(
-            codes,
-            parameters,
-            offsets,
-            state,
-            opens[row],
-            highs[row],
-            lows[row],
-            closes[row],
-            volumes[row],
-            out[row],
-        )
+    """Advance every indicator of a program by closed candles and write their values to ``out``.
+
+    ``out`` has shape (candles, indicators) and may be columns of a wider matrix. ``state`` is
+    carried on, so that many candles at once and one at a time give the same bits.
+    """
+    candles = closes.shape[0]
+    block = np.empty((5, min(candles, _BLOCK)))
+    for start in range(0, candles, _BLOCK):
+        rows = min(candles - start, _BLOCK)
+        for row in range(rows):
+            block[0, row] = opens[start + row]
+            block[1, row] = highs[start + row]
+            block[2, row] = lows[start + row]
+            block[3, row] = closes[start + row]
+            block[4, row] = volumes[start + row]
+        for entry in range(codes.shape[0]):
+            _run_indicator(
+                codes[entry],
+                (parameters[entry, 0], parameters[entry, 1], parameters[entry, 2]),
+                state[offsets[entry] : offsets[entry + 1]],
+                block,
+                rows,
+                out[start : start + rows, entry],
+            )
+
+
+_run_batch = run_rows
 
 
 def run_batch(
@@ -245,7 +162,7 @@ def run_batch(
 ) -> Floats:
     """Return the values of a program over candle columns: shape (candles, indicators), NaN first."""
     out = np.empty((len(closes), len(program)), dtype=np.float64)
-    _run_batch(
+    run_rows(
         program.codes,
         program.parameters,
         program.offsets,

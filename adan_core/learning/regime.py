@@ -22,6 +22,7 @@ from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import DataError, ModelError
 from adan_core.domain.market import Regime, RegimeReading
 from adan_core.indicators import recurrences as steps
+from adan_core.indicators.windows import lag_step
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -129,7 +130,7 @@ def _features(  # noqa: PLR0915 - one statement per recurrence, in the order of 
     index, direction = steps.directional_step(
         state[_DIRECTION : _DIRECTION + 9], _PERIOD, high, low, close
     )
-    former = steps.lag_step(state[_MEMORY:], float(_LAG), close)
+    former = lag_step(state[_MEMORY:], float(_LAG), close)
     previous = state[_PREVIOUS]
     state[_PREVIOUS] = close
     if previous == 0.0:

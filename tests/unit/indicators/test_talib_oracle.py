@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adan_core.domain.errors import DataError
-from adan_core.indicators.program import assemble, run_batch, run_step
+from adan_core.indicators.program import assemble, run_batch, run_rows
 
 Floats = NDArray[np.float64]
 
@@ -92,15 +92,29 @@ ALL = [
 ]
 
 
-@given(seed=st.integers(0, 10_000), count=st.integers(1, 80))
-def test_streaming_is_bit_equal_to_batch(seed: int, count: int) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    sizes=st.lists(
+        st.integers(1, 60) | st.sampled_from([255, 256, 257, 600]), min_size=1, max_size=6
+    ),
+)
+def test_any_cut_of_the_candles_gives_the_same_bits(seed: int, sizes: list[int]) -> None:
+    count = sum(sizes)
     columns = candles(seed, count)
     program = assemble(ALL)
     state = np.zeros(program.state_size)
-    rows = np.empty((count, len(program)))
-    for row, candle in zip(rows, zip(*columns, strict=True), strict=True):
-        run_step(program.codes, program.parameters, program.offsets, state, *candle, row)
-    assert rows.tobytes() == run_batch(program, *columns).tobytes()
+    wide = np.full((count, len(program) + 3), -1.0)
+    for start, size in zip(np.cumsum([0, *sizes[:-1]]), sizes, strict=True):
+        rows = slice(start, start + size)
+        run_rows(
+            program.codes,
+            program.parameters,
+            program.offsets,
+            state,
+            *[column[rows] for column in (*columns, wide[:, 2:-1])],
+        )
+    assert wide[:, 2:-1].tobytes() == run_batch(program, *columns).tobytes()
+    assert (wide[:, [0, 1, -1]] == -1.0).all()
 
 
 @given(period=st.integers(1, 12), prices=st.lists(st.floats(1.0, 1e5), min_size=13, max_size=60))
