@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 TIMEOUT: Milliseconds = 10 * SECOND
 
+SIMULATED_HEADER = "X-ADAN-Sandbox"
+"""The header that marks every answer of ADAN's own loopback exchange."""
+
 _SECURE = {"http": False, "ws": False, "https": True, "wss": True}
 _LONGEST_QUOTE = 200
 _TOO_MANY = 429
@@ -74,6 +77,12 @@ def effective_hosts(client: "ccxt.Exchange") -> frozenset[str]:
     return frozenset(
         urlsplit(client.implode_hostname(url)).netloc for url in _addresses(client.urls["api"])
     )
+
+
+def is_simulated(client: "ccxt.Exchange") -> bool:
+    """Return whether the client's last answer came from ADAN's loopback exchange."""
+    headers: Mapping[str, str] = client.last_response_headers or {}
+    return SIMULATED_HEADER.lower() in {name.lower() for name in headers}
 
 
 @contextmanager
