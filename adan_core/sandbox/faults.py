@@ -8,10 +8,11 @@ A fault names its kind and, counted from 1, the ones it hits: number ``first``, 
     candles    the candles that a stream reports, forming or closed, e.g. ``BTC/USDT 1m``
     updates    the updates that a stream would send
 
-``amount`` is in the unit of the kind; see ``FaultKind``.
+What ``amount`` means depends on the kind, too: ``DESCRIPTIONS``.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -23,83 +24,59 @@ from adan_core.sandbox.market import Kline
 class FaultKind(StrEnum):
     """What can go wrong; the words are those of ``adan-core sandbox --fault``."""
 
-    # requests
     RATE_LIMITED = "rate-limited"
-    """Refused for too many requests; ``amount`` seconds until another try is welcome."""
     BANNED = "banned"
-    """Refused for having ignored that; ``amount`` seconds until the ban is lifted."""
     UNAVAILABLE = "unavailable"
-    """Refused with status 503."""
     DROPPED = "dropped"
-    """The connection is cut before anything is answered."""
     CUT = "cut"
-    """The connection is cut in the middle of the answer."""
     DELAYED = "delayed"
-    """Answered after ``amount`` seconds of the machine's clock."""
     TRUNCATED = "truncated"
-    """A complete answer whose body stops half way."""
     HTML = "html"
-    """Status 200 with a web page instead of JSON."""
     EMPTY = "empty"
-    """Status 200 without a body."""
-
-    # pages
     REPEATED = "repeated"
-    """The page's middle row comes ``amount`` times more."""
     SKIPPED = "skipped"
-    """``amount`` rows in the middle of the page are left out."""
     DISORDERED = "disordered"
-    """The page's second half comes before its first."""
     SHORT = "short"
-    """The page holds only its first ``amount`` rows."""
-
-    # candles of a stream
     GAP = "gap"
-    """No update of the candle is sent."""
     NEVER_CLOSED = "never-closed"
-    """Only the update that closes the candle is missing."""
     DEVIATING = "deviating"
-    """The candle's prices are ``amount`` times those that REST answers."""
-
-    # updates of a stream
     SILENT = "silent"
-    """The update is not sent; the connection stays and answers pings."""
     DUPLICATED = "duplicated"
-    """The update comes twice."""
     LATE = "late"
-    """The update comes after the one that follows it."""
     DISCONNECTED = "disconnected"
-    """Instead of the update the connection is cut."""
     HALF_OPEN = "half-open"
-    """Instead of the update the connection falls silent for good: open, but nobody answers."""
 
 
-REQUEST_FAULTS: Final = frozenset(
-    {
-        FaultKind.RATE_LIMITED,
-        FaultKind.BANNED,
-        FaultKind.UNAVAILABLE,
-        FaultKind.DROPPED,
-        FaultKind.CUT,
-        FaultKind.DELAYED,
-        FaultKind.TRUNCATED,
-        FaultKind.HTML,
-        FaultKind.EMPTY,
-    }
-)
-PAGE_FAULTS: Final = frozenset(
-    {FaultKind.REPEATED, FaultKind.SKIPPED, FaultKind.DISORDERED, FaultKind.SHORT}
-)
-CANDLE_FAULTS: Final = frozenset({FaultKind.GAP, FaultKind.NEVER_CLOSED, FaultKind.DEVIATING})
-UPDATE_FAULTS: Final = frozenset(
-    {
-        FaultKind.SILENT,
-        FaultKind.DUPLICATED,
-        FaultKind.LATE,
-        FaultKind.DISCONNECTED,
-        FaultKind.HALF_OPEN,
-    }
-)
+REQUEST_FAULTS: Final = {
+    FaultKind.RATE_LIMITED: "refused for too many; `amount` seconds until another is welcome",
+    FaultKind.BANNED: "refused for having ignored that; `amount` seconds until the ban ends",
+    FaultKind.UNAVAILABLE: "refused with status 503",
+    FaultKind.DROPPED: "the connection is cut before anything is answered",
+    FaultKind.CUT: "the connection is cut in the middle of the answer",
+    FaultKind.DELAYED: "answered after `amount` seconds of this machine's clock",
+    FaultKind.TRUNCATED: "a complete answer whose body stops half way",
+    FaultKind.HTML: "status 200 with a web page instead of JSON",
+    FaultKind.EMPTY: "status 200 without a body",
+}
+PAGE_FAULTS: Final = {
+    FaultKind.REPEATED: "the page's middle row comes again, `amount` x",
+    FaultKind.SKIPPED: "rows in the middle of the page are left out: `amount`",
+    FaultKind.DISORDERED: "the page's second half comes before its first",
+    FaultKind.SHORT: "the page ends after its first rows: `amount`",
+}
+CANDLE_FAULTS: Final = {
+    FaultKind.GAP: "no update of the candle is sent",
+    FaultKind.NEVER_CLOSED: "only the update that closes the candle is missing",
+    FaultKind.DEVIATING: "the candle's prices are `amount` times those of REST",
+}
+UPDATE_FAULTS: Final = {
+    FaultKind.SILENT: "the update is not sent; the connection lives and answers pings",
+    FaultKind.DUPLICATED: "the update comes twice",
+    FaultKind.LATE: "the update comes after the one that follows it",
+    FaultKind.DISCONNECTED: "instead of the update the connection is cut",
+    FaultKind.HALF_OPEN: "instead of it the connection dies without closing",
+}
+DESCRIPTIONS: Final = {**REQUEST_FAULTS, **PAGE_FAULTS, **CANDLE_FAULTS, **UPDATE_FAULTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +116,7 @@ class FaultScript:
         self._faults = faults.script
         self._passed: Counter[int] = Counter()
 
-    def next(self, kinds: frozenset[FaultKind], target: str) -> tuple[Fault, ...]:
+    def next(self, kinds: Collection[FaultKind], target: str) -> tuple[Fault, ...]:
         """Count ``target`` for each fault of ``kinds`` that looks at it; return those that hit."""
         met = []
         for place, fault in enumerate(self._faults):

@@ -19,7 +19,7 @@ from adan_core.sandbox.text import decimal_text, short_text
 from adan_core.sandbox.venue import Venue
 
 NEWEST_ONLY: Final = 720
-MINUTES: Final = (1, 5, 15, 30, 60, 240, 1440)
+TIMEFRAMES: Final = tuple(Timeframe(count * MINUTE) for count in (1, 5, 15, 30, 60, 240, 1440))
 """The spans of its candles; its weeks and fortnights begin on days of their own."""
 
 _NAMES: Final = {"BTC": "XBT", "DOGE": "XDG"}
@@ -72,11 +72,11 @@ class KrakenRest:
         if symbol is None:
             return _errors("EQuery:Unknown asset pair")
         try:
-            minutes = int(request.query.get("interval", "1"))
+            timeframe = Timeframe(int(request.query.get("interval", "1")) * MINUTE)
             after = float(request.query.get("since", "0"))
         except ValueError:
             return _errors("EGeneral:Invalid arguments")
-        if minutes not in MINUTES or not 0.0 <= after < 1e11:
+        if timeframe not in TIMEFRAMES or not 0.0 <= after < 1e11:
             return _errors("EGeneral:Invalid arguments")
         # What opened at `since` itself is not answered: one asks with the `last` of the answer before.
         since = int(after * SECOND) + 1
@@ -84,7 +84,7 @@ class KrakenRest:
             rows = self._venue.page(
                 request.path_qs,
                 symbol,
-                Timeframe(minutes * MINUTE),
+                timeframe,
                 since,
                 None,
                 NEWEST_ONLY + 1,

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.time import MINUTE, Milliseconds, iso
-from adan_core.sandbox.kraken import MINUTES
+from adan_core.sandbox.kraken import TIMEFRAMES
 from adan_core.sandbox.market import Kline, UnknownTimeframe, turnover
 from adan_core.sandbox.streams import Channel, StreamClient, StreamHub
 from adan_core.sandbox.venue import Venue
@@ -77,7 +77,7 @@ class KrakenStreams:
             await self._refuse(client, asked, "Unsupported method")
         elif what.channel != _OHLC:
             await self._refuse(client, asked, "This sandbox has the channel ohlc only")
-        elif what.interval not in MINUTES:
+        elif Timeframe(what.interval * MINUTE) not in TIMEFRAMES:
             await self._refuse(client, asked, "Unsupported interval")
         else:
             for symbol in what.symbol:
