@@ -7,6 +7,8 @@ from typing import Final
 
 from adan_core.cli.context import Context
 from adan_core.cli.data_check import check, configure_check
+from adan_core.cli.data_download import configure_download, download
+from adan_core.cli.data_leakcheck import configure_leakcheck, leakcheck
 from adan_core.cli.data_reading import (
     READING,
     Progress,
@@ -24,8 +26,10 @@ examples:
   adan-core data sample --process drift --rows 60000
   adan-core data import Binance_BTCUSDT_1h.csv
   adan-core data import prices.csv --symbol BTC/USDT --timeframe 1h --time-zone Europe/Paris
+  adan-core data download BTC/USDT --exchange bitstamp --timeframe 1m --since 2021-01-01
   adan-core data check prices.csv --json
   adan-core data list
+  adan-core data leakcheck --dataset BTC-USDT-1h
 """
 
 
@@ -76,8 +80,18 @@ _ACTIONS: Final[
     ]
 ] = {
     "import": ("check a file of candles and store it", _configure_import, _import),
+    "download": (
+        "fetch an exchange's past candles, or continue where a download stopped",
+        configure_download,
+        download,
+    ),
     "list": ("list the stored data sets", configure_list, list_datasets),
     "check": ("say what is wrong with a file or a data set", configure_check, check),
+    "leakcheck": (
+        "change the future, and see whether the past of features or decisions changes with it",
+        configure_leakcheck,
+        leakcheck,
+    ),
     "sample": (
         "make candles of a simulated market or a textbook process",
         configure_sample,
