@@ -3,29 +3,12 @@
 import gzip
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from adan_core.data.files import SYNTHETIC_COLUMN
+from adan_core.data.partitions import to_frame
 from adan_core.data.series import CandleSeries
 from adan_core.domain.errors import UsageError
 from adan_core.resilience.files import write_atomically
-
-if TYPE_CHECKING:
-    import polars as pl
-
-_COLUMNS = ("open", "high", "low", "close", "volume")
-
-
-def to_frame(series: CandleSeries) -> "pl.DataFrame":
-    """Return timestamp (datetime[ms, UTC], the opening), open, high, low, close and volume."""
-    import polars as pl
-
-    return pl.DataFrame(
-        {
-            "timestamp": pl.Series(series.open_time).cast(pl.Datetime("ms", "UTC")),
-            **{column: getattr(series, column) for column in _COLUMNS},
-        }
-    )
 
 
 def export(series: CandleSeries, path: Path, replace: bool) -> None:

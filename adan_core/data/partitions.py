@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from adan_core.data.export import to_frame
 from adan_core.data.series import COLUMNS, CandleSeries
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
@@ -36,6 +35,18 @@ class Partition:
     size: int
     file_hash: str
     content_hash: str
+
+
+def to_frame(series: CandleSeries) -> "pl.DataFrame":
+    """Return timestamp (datetime[ms, UTC], the opening), open, high, low, close and volume."""
+    import polars as pl
+
+    return pl.DataFrame(
+        {
+            "timestamp": pl.Series(series.open_time).cast(pl.Datetime("ms", "UTC")),
+            **{column: getattr(series, column) for column in COLUMNS},
+        }
+    )
 
 
 def file_name(month: str, file_hash: str) -> str:

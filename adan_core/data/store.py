@@ -8,6 +8,7 @@ at any instant, sees the old data set or the new one.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -202,12 +203,12 @@ class CandleStore:
                 info = None
             try:
                 self._layout.manifest(name).unlink()
-                fsync_folder(self.root)
             except OSError as error:
                 raise SystemFailure(
                     f"{self._layout.manifest(name)} could not be removed: {error.strerror}",
                     "a folder this user may write",
                 ) from error
+            self._sync()
             self._layout.remove_leftovers(name, frozenset())
         return info
 
@@ -326,8 +327,9 @@ class CandleStore:
                 self._layout.remove_leftovers(name, frozenset(each.file for each in partitions))
             # A manifest in place that is not sure to outlive a power cut keeps old and new files.
             elif (manifest.read_bytes() if manifest.exists() else None) == before:
-                for path in written:
-                    path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    for path in written:
+                        path.unlink(missing_ok=True)
         return info
 
     def _put(self, name: str, month: str, series: CandleSeries, written: list[Path]) -> Partition:
@@ -337,13 +339,21 @@ class CandleStore:
         path = folder / partition.file
         if not folder.exists():
             make_folder(folder)
-            fsync_folder(self.root)
+            self._sync()
         there = path.exists()
         if not there or path.read_bytes() != data:
             write_atomically(path, data)
         if not there:
             written.append(path)
         return partition
+
+    def _sync(self) -> None:
+        try:
+            fsync_folder(self.root)
+        except OSError as error:
+            raise SystemFailure(
+                f"{self.root} could not be synced: {error.strerror}", "a disk that keeps names"
+            ) from error
 
     def _writing(self) -> ExclusiveLock:
         until = time.monotonic() + self._patience

@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -87,7 +88,8 @@ def write_atomically(
         if durable:
             fsync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk this ill may refuse that, too
+            temporary.unlink(missing_ok=True)
         raise SystemFailure(
             f"{path} could not be written: {error.strerror}",
             "a disk with room that keeps what it is given",

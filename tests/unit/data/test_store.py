@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from adan_core.data.export import to_frame
+from adan_core.data.partitions import to_frame
 from adan_core.data.store import CandleStore, dataset_name
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
