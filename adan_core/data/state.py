@@ -21,7 +21,7 @@ from adan_core.data.higher_candles import gather, new_buckets
 from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import DataError
-from adan_core.indicators.program import _run_batch as run_rows
+from adan_core.indicators.program import run_rows
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
