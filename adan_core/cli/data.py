@@ -8,6 +8,7 @@ from typing import Final
 from adan_core.cli.context import Context
 from adan_core.cli.data_check import check, configure_check
 from adan_core.cli.data_download import configure_download, download
+from adan_core.cli.data_features import configure_features, features
 from adan_core.cli.data_leakcheck import configure_leakcheck, leakcheck
 from adan_core.cli.data_reading import (
     READING,
@@ -29,6 +30,7 @@ examples:
   adan-core data download BTC/USDT --exchange bitstamp --timeframe 1m --since 2021-01-01
   adan-core data check prices.csv --json
   adan-core data list
+  adan-core data features BTC/USDT --output seen.parquet
   adan-core data leakcheck --dataset BTC-USDT-1h
 """
 
@@ -87,6 +89,11 @@ _ACTIONS: Final[
     ),
     "list": ("list the stored data sets", configure_list, list_datasets),
     "check": ("say what is wrong with a file or a data set", configure_check, check),
+    "features": (
+        "write exactly what the agent sees of a market to a file",
+        configure_features,
+        features,
+    ),
     "leakcheck": (
         "change the future, and see whether the past of features or decisions changes with it",
         configure_leakcheck,

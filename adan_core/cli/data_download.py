@@ -1,13 +1,12 @@
 """``adan-core data download``: an exchange's past candles into a stored data set, resumable."""
 
 import argparse
-import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
 from adan_core.cli.data_reading import SCHEMA_VERSION, describe, policy_of, say_findings
 from adan_core.cli.download_bar import DownloadBar
+from adan_core.cli.instants import instant_of
 from adan_core.domain.errors import AdanError, DataError, UsageError
 from adan_core.domain.time import SECOND, Milliseconds, iso
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from adan_core.data.download import Downloaded
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LONGEST_HOLES = 10
 _WORTH_SAYING: Milliseconds = 2 * SECOND  # of disagreement between two clocks
 _EPILOG = """\
@@ -68,7 +66,7 @@ def download(arguments: argparse.Namespace, context: Context) -> int:
 
     from adan_core.data.exchange_client import open_client
 
-    since, until = (_instant(text) for text in (arguments.since, arguments.until))
+    since, until = (instant_of(text) for text in (arguments.since, arguments.until))
     if since is not None and until is not None and since >= until:
         raise UsageError(f"--since {iso(since)} --until {iso(until)}", "an end after the beginning")
     if arguments.name is not None and len(arguments.symbols) > 1:
@@ -163,18 +161,3 @@ def _told(result: "Downloaded", seconds: float) -> dict[str, object]:
         },
         "shortfall": None if result.shortfall is None else str(result.shortfall),
     }
-
-
-def _instant(text: str | None) -> Milliseconds | None:
-    """Return the instant that a date (midnight UTC) or an ISO time with its zone means."""
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"date {text!r}", "ISO 8601", "write it like 2021-01-01") from error
-    if _DATE.fullmatch(text):
-        instant = instant.replace(tzinfo=UTC)
-    if instant.tzinfo is None:
-        raise UsageError(f"time {text!r} without a zone", "a zone", f"write {text}Z if it is UTC")
-    return int(instant.timestamp() * SECOND)

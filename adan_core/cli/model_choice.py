@@ -1,12 +1,15 @@
 """Which model and which candles a judging command is about."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
+from adan_core.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from adan_core.config.settings import Settings
+    from adan_core.data.features import FeatureSet
     from adan_core.data.series import CandleSeries
     from adan_core.learning.registry import ServiceModel
 
@@ -38,6 +41,20 @@ def chosen_candles(
     tick = market_rules(settings, symbol).tick_size
     simulated = SimulatedMarket(symbol, market.timeframe, market.seed, tick)
     return simulated.candles(0, _SIMULATED_CANDLES), SIMULATED
+
+
+def chosen_features(path: Path | None, settings: "Settings", context: Context) -> "FeatureSet":
+    """Return the feature set in ``path``, or the one in force; ConfigurationError if it is none."""
+    from adan_core.data.features import FeatureSet
+    from adan_core.learning.market import feature_set, with_external
+
+    if path is None:
+        return feature_set(settings, context.home)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"feature file {path}: {error}", "a readable text file") from error
+    return with_external(FeatureSet.parse(text, str(path)), settings)
 
 
 def chosen_model(

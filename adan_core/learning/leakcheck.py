@@ -21,6 +21,7 @@ from adan_core.data.normaliser import Normaliser
 from adan_core.data.split import Split
 from adan_core.data.state import StateFrame
 from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds
 from adan_core.learning.leakcheck_changes import Change, History, changed
 from adan_core.learning.leakcheck_instants import Instant
@@ -180,10 +181,16 @@ def check(
 ) -> LeakReport:
     """Run ``pipeline`` on ``history`` and on what it becomes when all after an instant is changed.
 
-    ``progress`` is told the share done. DataError if the training part is too short to fit a
-    normaliser.
+    ``progress`` is told the share done. DataError if the training part ends before the first rows
+    that have every column.
     """
     frame = pipeline.state(history)
+    if split.training.stop - frame.ready < 2:
+        raise DataError(
+            f"{len(history.series)} candles, of which {split.training.stop} train",
+            f"more than the {frame.ready} that the indicators need to warm up",
+            "check a longer series",
+        )
     base = _Base(
         history,
         split,
