@@ -99,7 +99,8 @@ def _check_stored(
     arguments: argparse.Namespace, context: Context, store: "CandleStore", progress: "Progress"
 ) -> bool:
     from adan_core.data.findings import FindingCode, Treatment
-    from adan_core.data.validation import RawCandles, validate
+    from adan_core.data.raw import RawCandles
+    from adan_core.data.validation import validate
 
     refuse_reading_options(arguments)
     progress.say(f"checking {arguments.what}")

@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.data.columns import Role, map_columns, verify_sequence
-from adan_core.data.findings import Finding, FindingCode, Policy
+from adan_core.data.columns import Mapped, Role, map_columns, verify_sequence
+from adan_core.data.findings import NOWHERE, Finding, FindingCode, Policy, Spans, finding
+from adan_core.data.raw import RawCandles, Report
 from adan_core.data.series import CandleSeries, check_symbol
-from adan_core.data.stamps import check_zone, parse_stamps
+from adan_core.data.stamps import Stamps, check_zone, parse_stamps, says_utc
 from adan_core.data.tables import Table, read_table
-from adan_core.data.validation import RawCandles, Report, found_in, validate
+from adan_core.data.validation import validate
 from adan_core.domain.alerts import Severity
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
+from adan_core.domain.time import Milliseconds
 
 SIMULATED_QUOTE = "SIM"
 """The quote currency of simulated markets; candles in it are synthetic wherever they come from."""
@@ -50,7 +52,11 @@ class Labels(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How to read a file; None or empty: found out, and said."""
+    """How to read a file; None or empty: found out, and said.
+
+    ``now`` is the instant of reading (None: candles that had not closed are not looked for), and
+    ``fresh`` says that the file claims to reach up to it.
+    """
 
     symbol: str | None = None
     timeframe: Timeframe | None = None
@@ -58,6 +64,8 @@ class Reading:
     labels: Labels | None = None
     columns: Mapping[Role, str] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
+    now: Milliseconds | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +101,16 @@ def examine(
     progress("finding the columns")
     columns = map_columns(table, reading.columns)
     stamps = parse_stamps(
-        table.columns[columns.time], reading.time_zone, table.column(columns.time)
+        table.columns[columns.time],
+        reading.time_zone,
+        table.column(columns.time),
+        several_units=True,
     )
     verify_sequence(stamps.milliseconds, columns.open, columns.close)
     timeframe = _timeframe(path.name, reading.timeframe, stamps.milliseconds)
     labels = _labels(path.name, reading.labels)
     notes = [_note(FindingCode.COLUMNS, Severity.INFO, columns.describe(table))]
     open_time = stamps.milliseconds
-    if stamps.assumed_utc:
-        notes.append(
-            _note(FindingCode.TIME_ZONE, Severity.INFO, "stamps say no time zone: read as UTC")
-        )
     if labels is Labels.CLOSE:
         open_time = open_time - timeframe.duration
         notes.append(
@@ -118,7 +125,7 @@ def examine(
             _note(
                 FindingCode.PREAMBLE,
                 Severity.INFO,
-                f"lines above the table that were not read: {table.preamble}",
+                f"lines above the table that are no candles: {len(table.preamble)}",
             )
         )
     raw = RawCandles(
@@ -131,19 +138,45 @@ def examine(
         columns.volumes,
     )
     progress(f"validating {len(raw)} candles")
-    report = validate(raw, timeframe, reading.policy)
-    exchanged = np.flatnonzero(columns.exchanged)
-    if exchanged.size:
-        found = found_in(
-            raw,
-            FindingCode.VOLUME_UNITS,
-            reading.policy,
-            exchanged,
-            "the volume in base currency stands in another column than in other rows",
-        )
-        report = Report((found, *report.findings), report.candles)
+    # Simulated time has nothing to do with the clock on the wall.
+    now = None if synthetic else reading.now
+    report = validate(raw, timeframe, reading.policy, now, reading.fresh)
+    report = report.after(_found_reading(table, columns, stamps, raw, reading.policy))
     findings = (*notes, *report.findings)
     return Examined(path, symbol, timeframe, len(raw), synthetic, findings, report)
+
+
+def _found_reading(
+    table: Table, columns: Mapped, stamps: Stamps, raw: RawCandles, policy: Policy
+) -> list[tuple[Finding, Spans]]:
+    """Return what was found wrong while the columns were read, and where."""
+    found = []
+    if stamps.assumed_utc and not _says_utc(table, columns.time):
+        message = f"the stamps of column {table.column(columns.time)} say no time zone"
+        note = finding(FindingCode.TIME_ZONE, policy, NOWHERE, message, (1, len(raw)))
+        found.append((note, NOWHERE))
+    for code, rows, message in (
+        (
+            FindingCode.TIME_UNITS,
+            np.flatnonzero(stamps.other_unit),
+            "a stamp in another unit than in most rows",
+        ),
+        (
+            FindingCode.VOLUME_UNITS,
+            np.flatnonzero(columns.exchanged),
+            "the volume in base currency stands in another column than in other rows",
+        ),
+    ):
+        if rows.size:
+            spans = Spans(raw.row[rows], raw.open_time[rows], raw.open_time[rows])
+            found.append((finding(code, policy, spans, message), spans))
+    return found
+
+
+def _says_utc(table: Table, time: int) -> bool:
+    """Return whether the time column's name, or a line above the table, says UTC."""
+    name = table.names[time] if table.names is not None else ""
+    return any(says_utc(text) for text in (name, *table.preamble))
 
 
 def _note(code: FindingCode, severity: Severity, message: str) -> Finding:

@@ -3,8 +3,12 @@
 The rule for time zones: numbers since 1970 are UTC by definition; text and typed columns that say
 their offset are taken at their word; those that do not are UTC unless a time zone is given, and
 that this was assumed is reported. A zone given for stamps that carry one is refused.
+
+The units of numbers cannot be confused: the years 2001 to 2100 in seconds, milliseconds,
+microseconds and nanoseconds are ranges far apart.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,8 +23,9 @@ if TYPE_CHECKING:
 
 # (milliseconds are stamp * numerator // denominator); the ranges of 2001 to 2100 do not overlap
 _UNITS = (("s", 1_000, 1), ("ms", 1, 1), ("us", 1, 1_000), ("ns", 1, 1_000_000))
-_EARLIEST = 978_307_200_000
-_LATEST = 4_102_444_800_000
+EARLIEST = 978_307_200_000
+LATEST = 4_102_444_800_000
+_AWAY_FROM_UTC = re.compile(r"(?:utc|gmt)\s*[+-]\s*\d")
 _OFFSET = r"(?:[Zz]|\s?UTC|[+-]\d{2}:?\d{2})$"
 _FORMATS = (
     "%Y-%m-%d %H:%M:%S%.f",
@@ -32,10 +37,15 @@ _FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class Stamps:
-    """Instants in milliseconds (UTC), shape (n,), and whether UTC had to be assumed."""
+    """Instants in milliseconds (UTC), whether UTC had to be assumed, and the rows in another unit.
+
+    ``milliseconds`` is int64, ``other_unit`` bool, both of shape (n,); the latter marks the rows
+    whose number counts in another unit than most do.
+    """
 
     milliseconds: NDArray[np.int64]
     assumed_utc: bool
+    other_unit: NDArray[np.bool_]
 
 
 def check_zone(zone: str | None) -> str | None:
@@ -46,6 +56,15 @@ def check_zone(zone: str | None) -> str | None:
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise UsageError(f"time zone {zone!r}", "a name such as UTC or Europe/Paris") from error
     return zone
+
+
+def says_utc(name: str) -> bool:
+    """Return whether a column's name, or a line above the table, says that its times are UTC."""
+    plain = name.lower()
+    words = re.findall(r"[a-z]+", plain)
+    return _AWAY_FROM_UTC.search(plain) is None and any(
+        word.startswith(("utc", "gmt")) or word.endswith(("utc", "gmt")) for word in words
+    )
 
 
 def looks_like_time(column: "pl.Series") -> bool:
@@ -66,11 +85,14 @@ def is_epoch(column: "pl.Series") -> bool:
     return column.dtype.is_numeric()
 
 
-def parse_stamps(column: "pl.Series", zone: str | None, name: str) -> Stamps:
+def parse_stamps(
+    column: "pl.Series", zone: str | None, name: str, several_units: bool = False
+) -> Stamps:
     """Return the instants in ``column``.
 
     DataError names the first row that is empty, no time, outside 2001-2100, of another unit than
-    the rest, not a whole number of milliseconds, or skipped or repeated by a clock change.
+    most (unless ``several_units`` are allowed: then each row is read in its own), not a whole
+    number of milliseconds, or skipped or repeated by a clock change.
     """
     import polars as pl
 
@@ -79,7 +101,10 @@ def parse_stamps(column: "pl.Series", zone: str | None, name: str) -> Stamps:
         raise DataError(f"row {_first(missing)} of column {name} is empty", "a time in each row")
     if is_epoch(column):
         _refuse_zone(zone, name)
-        return Stamps(_epoch(column, name), assumed_utc=False)
+        milliseconds, other = _epoch(column, name)
+        if other.any() and not several_units:
+            raise _outside(column, name, int(np.argmax(other)))
+        return Stamps(milliseconds, assumed_utc=False, other_unit=other)
     if column.dtype == pl.Date:
         column = column.cast(pl.Datetime("us"))
     if column.dtype == pl.String:
@@ -100,54 +125,65 @@ def parse_stamps(column: "pl.Series", zone: str | None, name: str) -> Stamps:
             f"row {int(np.argmax(broken)) + 1} of column {name} is no whole number of milliseconds"
         )
     whole = (counts // per).astype(np.int64)
-    _refuse_outside((whole < _EARLIEST) | (whole >= _LATEST), column, name)
-    return Stamps(whole, assumed_utc=carried is None and zone is None)
+    _refuse_outside((whole < EARLIEST) | (whole >= LATEST), column, name)
+    same = np.zeros(whole.shape, dtype=np.bool_)
+    return Stamps(whole, assumed_utc=carried is None and zone is None, other_unit=same)
 
 
-def _epoch(column: "pl.Series", name: str) -> NDArray[np.int64]:
+def _epoch(column: "pl.Series", name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return numbers since 1970 in milliseconds, and the rows in another unit than most."""
     import polars as pl
 
     text = column.dtype == pl.String
     if text:
         column = column.str.strip_chars()
     exact = column.cast(pl.Int64, strict=False)
-    if exact.null_count() or (not text and not column.dtype.is_integer()):
+    whole_numbers = not exact.null_count() and (text or column.dtype.is_integer())
+    values: NDArray[np.int64] | NDArray[np.float64]
+    if whole_numbers:
+        values = exact.to_numpy().astype(np.int64)
+    else:
         floats = column.cast(pl.Float64, strict=False)
         bad = floats.is_null() | ~floats.is_finite()
         if bad.any():
             row = _first(bad)
             raise DataError(f"row {row} of column {name} is {column[row - 1]!r}", "a time")
-        return _fractional(floats.to_numpy(), column, name)
-    values = exact.to_numpy().astype(np.int64)
-    for _, numerator, denominator in _UNITS:
-        low = _EARLIEST * denominator // numerator
-        high = _LATEST * denominator // numerator
-        if low <= values[0] < high:
-            _refuse_outside((values < low) | (values >= high), column, name)
-            broken = (values * numerator) % denominator != 0
-            if broken.any():
-                raise DataError(
-                    f"row {int(np.argmax(broken)) + 1} of column {name} "
-                    "is no whole number of milliseconds"
-                )
-            return values * numerator // denominator
-    raise _outside(column, name, 0)
+        values = floats.to_numpy()
+    milliseconds = np.zeros(values.shape, dtype=np.int64)
+    unit = np.full(values.shape, -1, dtype=np.int8)
+    for code, (_, numerator, denominator) in enumerate(_UNITS):
+        low = EARLIEST * denominator // numerator
+        high = LATEST * denominator // numerator
+        inside = (values >= low) & (values < high)
+        if inside.any():
+            unit[inside] = code
+            milliseconds[inside] = _whole(values, inside, numerator, denominator, name)
+    _refuse_outside(unit < 0, column, name)
+    usual = np.bincount(unit, minlength=len(_UNITS)).argmax() if unit.size else 0
+    return milliseconds, unit != usual
 
 
-def _fractional(values: NDArray[np.float64], column: "pl.Series", name: str) -> NDArray[np.int64]:
-    for _, numerator, denominator in _UNITS:
-        scaled = values * (numerator / denominator)
-        if _EARLIEST <= scaled[0] < _LATEST:
-            _refuse_outside((scaled < _EARLIEST) | (scaled >= _LATEST), column, name)
-            whole = np.rint(scaled)
-            broken = np.abs(scaled - whole) > 1e-3
-            if broken.any():
-                raise DataError(
-                    f"row {int(np.argmax(broken)) + 1} of column {name} "
-                    "is no whole number of milliseconds"
-                )
-            return whole.astype(np.int64)
-    raise _outside(column, name, 0)
+def _whole(
+    values: NDArray[np.int64] | NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    numerator: int,
+    denominator: int,
+    name: str,
+) -> NDArray[np.int64]:
+    """Return the values ``inside`` one unit's range in milliseconds; DataError if not whole ones."""
+    chosen = values[inside]
+    if chosen.dtype == np.int64:
+        broken = (chosen * numerator) % denominator != 0
+        whole = chosen * numerator // denominator
+    else:
+        scaled = chosen * (numerator / denominator)
+        rounded = np.rint(scaled)
+        broken = np.abs(scaled - rounded) > 1e-3
+        whole = rounded
+    if broken.any():
+        row = int(np.flatnonzero(inside)[np.argmax(broken)]) + 1
+        raise DataError(f"row {row} of column {name} is no whole number of milliseconds")
+    return whole.astype(np.int64)
 
 
 def _text(column: "pl.Series", name: str) -> "pl.Series":

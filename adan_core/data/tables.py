@@ -31,12 +31,12 @@ _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 class Table:
     """A file's columns in its order; ``names`` is None where the file has no header.
 
-    ``preamble`` counts the lines above the header (or above the first row) that were not read.
+    ``preamble`` are the lines above the header (or above the first row) that are no rows.
     """
 
     names: tuple[str, ...] | None
     columns: tuple["pl.Series", ...]
-    preamble: int
+    preamble: tuple[str, ...] = ()
 
     def column(self, index: int) -> str:
         """Return what to call a column when talking to a person."""
@@ -107,7 +107,7 @@ class _CsvForm:
     width: int
     header: tuple[str, ...] | None
     first_row: int
-    preamble: int
+    preamble: tuple[str, ...]
 
 
 def _csv_form(name: str, text: str) -> _CsvForm:
@@ -134,7 +134,8 @@ def _csv_form(name: str, text: str) -> _CsvForm:
         if len(fields) == width and numbers >= _FEWEST_COLUMNS - 1:
             above = parsed[number - 1] if number else []
             header = tuple(field.strip() for field in above) if len(above) == width else None
-            return _CsvForm(separator, width, header, number, number - (header is not None))
+            above_table = tuple(lines[: number - (header is not None)])
+            return _CsvForm(separator, width, header, number, above_table)
     raise DataError(
         f"{name}: none of the first {len(parsed)} lines holds the numbers of a candle",
         "numbers with a decimal point, one candle per line",
@@ -166,9 +167,7 @@ def _read_json(name: str, content: bytes) -> Table:
             if not isinstance(row, dict) or row.keys() != first.keys():
                 raise DataError(f"row {number} of {name} has other keys", f"{', '.join(names)}")
         lists = [[row[key] for row in rows] for key in names]
-        return Table(
-            names, tuple(_json_column(name, key, lists[i]) for i, key in enumerate(names)), 0
-        )
+        return Table(names, tuple(_json_column(name, key, lists[i]) for i, key in enumerate(names)))
     width = len(first) if isinstance(first, list) else 0
     for number, row in enumerate(rows, 1):
         if not isinstance(row, list) or len(row) != width or width < _FEWEST_COLUMNS:
@@ -177,7 +176,7 @@ def _read_json(name: str, content: bytes) -> Table:
             )
     columns = zip(*rows, strict=True)
     return Table(
-        None, tuple(_json_column(name, str(i), list(each)) for i, each in enumerate(columns)), 0
+        None, tuple(_json_column(name, str(i), list(each)) for i, each in enumerate(columns))
     )
 
 
@@ -214,7 +213,7 @@ def _read_framed(name: str, form: str, content: bytes) -> Table:
     frame = read_framed(name, form, content)
     if not frame.height:
         raise DataError(f"{name} has no rows", "candles")
-    return Table(tuple(frame.columns), tuple(frame.get_columns()), 0)
+    return Table(tuple(frame.columns), tuple(frame.get_columns()))
 
 
 def _read_parquet(name: str, content: bytes) -> Table:

@@ -4,134 +4,56 @@ Checks run in the order of ``FindingCode``. A row that breaks one is left out of
 one defect is not reported under several names; all kinds are reported at once, whatever is refused.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
-from adan_core.data.findings import Finding, FindingCode, Place, Policy, Treatment
+from adan_core.data.clock_changes import local_time
+from adan_core.data.findings import (
+    NOWHERE,
+    Finding,
+    FindingCode,
+    Policy,
+    Spans,
+    Treatment,
+    finding,
+)
+from adan_core.data.holes import find_holes
+from adan_core.data.invented import interpolated, stuck
 from adan_core.data.outliers import outlying
-from adan_core.data.series import CandleSeries, describe_instant
-from adan_core.domain.alerts import Severity
+from adan_core.data.raw import RawCandles, Report
+from adan_core.data.runs import Mask, Rows, covered
+from adan_core.data.series import describe_instant
+from adan_core.data.units import price_steps, volume_steps
 from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import DataError
+from adan_core.domain.time import SECOND, Milliseconds
 
-Mask = NDArray[np.bool_]
-Rows = NDArray[np.int64]
-
-_PLACES = 10
 _MOSTLY = 0.9  # a file with this share of steps back in time is newest first, with flaws
-_SEVERITY = {
-    Treatment.REFUSE: Severity.CRITICAL,
-    Treatment.MARK: Severity.WARNING,
-    Treatment.WARN: Severity.INFO,
-}
-_REMEDY = {
-    FindingCode.VOLUME_UNITS: "take each row's volume from its own column",
-    FindingCode.NOT_A_PRICE: "leave these candles out",
-    FindingCode.OHLC: "leave these candles out",
-    FindingCode.BAD_VOLUME: "leave these candles out",
-    FindingCode.OFF_GRID: "leave these candles out",
-    FindingCode.DISORDER: "put the candles in order",
-    FindingCode.OUTLIER: "leave these candles out",
-}
+_CALENDAR = 253_402_300_800_000  # milliseconds to the year 10 000: no stamp lies beyond
 
 
-@dataclass(frozen=True, slots=True)
-class RawCandles:
-    """Candles as a file gave them, not yet trusted.
+def validate(
+    candles: RawCandles,
+    timeframe: Timeframe,
+    policy: Policy,
+    now: Milliseconds | None = None,
+    fresh: bool = False,
+) -> Report:
+    """Check ``candles`` and treat what is found as ``policy`` says; raises nothing.
 
-    Arrays of shape (n,): ``row`` int64, the data row each came from, counted from 1; ``open_time``
-    int64 milliseconds (UTC); prices and volume float64, NaN where the file has none.
+    With ``now`` candles that have not closed by then are found, too; ``fresh`` says that the newest
+    candle claims to be the last one that closed.
     """
-
-    row: Rows
-    open_time: NDArray[np.int64]
-    open: NDArray[np.float64]
-    high: NDArray[np.float64]
-    low: NDArray[np.float64]
-    close: NDArray[np.float64]
-    volume: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, series: CandleSeries) -> "RawCandles":
-        """Return a series' candles as if a file had given them."""
-        return cls(
-            np.arange(1, len(series) + 1, dtype=np.int64),
-            series.open_time,
-            series.open,
-            series.high,
-            series.low,
-            series.close,
-            series.volume,
-        )
-
-    def __len__(self) -> int:
-        return int(self.open_time.shape[0])
-
-    def take(self, chosen: Mask | Rows) -> "RawCandles":
-        """Return the candles that ``chosen`` (a mask or indices) picks, in its order."""
-        return RawCandles(
-            self.row[chosen],
-            self.open_time[chosen],
-            self.open[chosen],
-            self.high[chosen],
-            self.low[chosen],
-            self.close[chosen],
-            self.volume[chosen],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What validation found, and the candles that are left when the policy has been followed."""
-
-    findings: tuple[Finding, ...]
-    candles: RawCandles
-
-    @property
-    def refusals(self) -> tuple[Finding, ...]:
-        """The findings for which nothing may be stored."""
-        return tuple(each for each in self.findings if each.treatment is Treatment.REFUSE)
-
-    def series(self, symbol: str, timeframe: Timeframe, synthetic: bool) -> CandleSeries:
-        """Return the candles as a series; DataError naming the first refusal if there is one."""
-        if self.refusals:
-            first = self.refusals[0]
-            remedy = _REMEDY.get(first.code)
-            also = "".join(f", also {each.code}" for each in self.refusals[1:])
-            raise DataError(
-                f"{first.code}: {first.message}{also}",
-                "candles as a market makes them",
-                f"correct the file, or {remedy} with --on {first.code}=mark" if remedy else "",
-            )
-        if not len(self.candles):
-            raise DataError("no candle is left", "at least one candle")
-        left = self.candles
-        return CandleSeries(
-            symbol,
-            timeframe,
-            left.open_time,
-            left.open,
-            left.high,
-            left.low,
-            left.close,
-            left.volume,
-            synthetic,
-        )
-
-
-def validate(candles: RawCandles, timeframe: Timeframe, policy: Policy) -> Report:
-    """Check ``candles`` and treat what is found as ``policy`` says; raises nothing."""
     check = _Check(candles, timeframe, policy)
-    check.values()
-    check.grid()
+    check.values(now)
     check.order()
+    check.clock_changes()
     check.duplicates()
-    check.outliers()
+    check.prices()
+    check.invented()
     check.zero_volume()
-    check.gaps()
-    return Report(tuple(check.findings), check.candles)
+    check.holes()
+    if now is not None and fresh:
+        check.staleness(now)
+    return Report(tuple(check.findings), check.candles, check.spans)
 
 
 class _Check:
@@ -139,160 +61,233 @@ class _Check:
 
     def __init__(self, candles: RawCandles, timeframe: Timeframe, policy: Policy) -> None:
         self.candles = candles
+        self.duration = timeframe.duration
         self.timeframe = timeframe
         self.policy = policy
         self.findings: list[Finding] = []
+        self.spans: dict[FindingCode, Spans] = {}
 
-    def values(self) -> None:
-        """Prices that are none, candles whose parts contradict each other, impossible volumes."""
-        now = self.candles
-        prices = np.stack((now.open, now.high, now.low, now.close))
-        no_price: Mask = np.any(~np.isfinite(prices) | ~(prices > 0.0), axis=0)
-        self._leave_out(FindingCode.NOT_A_PRICE, no_price, "a price that is no positive number")
-        now = self.candles
-        inside = (now.high >= np.maximum(now.open, now.close)) & (
-            now.low <= np.minimum(now.open, now.close)
+    def values(self, now: Milliseconds | None) -> None:
+        """Rows that are no candle by themselves: each is found once, and all are left out."""
+        each = self.candles
+        bad = np.zeros(len(each), dtype=np.bool_)
+        prices = (each.open, each.high, each.low, each.close)
+        wrong = np.zeros(len(each), dtype=np.bool_)
+        for price in prices:
+            wrong |= ~(price > 0.0) | np.isinf(price)
+        self._rows(FindingCode.NOT_A_PRICE, wrong, bad, "a price that is no positive number")
+        for price in (each.open, each.close):
+            wrong |= (each.high < price) | (each.low > price)
+        self._rows(FindingCode.OHLC, wrong, bad, "high below, or low above, open or close")
+        wrong = ~(each.volume >= 0.0) | np.isinf(each.volume)
+        self._rows(FindingCode.BAD_VOLUME, wrong, bad, "a volume that is negative or no number")
+        wrong = each.open_time % self.duration != 0
+        wrong |= (each.open_time >= _CALENDAR) | (each.open_time <= -_CALENDAR)
+        self._rows(
+            FindingCode.OFF_GRID,
+            wrong,
+            bad,
+            f"an opening time off the {self.timeframe} grid (UTC)",
         )
-        self._leave_out(FindingCode.OHLC, ~inside, "high below, or low above, open or close")
-        volume = self.candles.volume
-        bad = ~(np.isfinite(volume) & (volume >= 0.0))
-        self._leave_out(FindingCode.BAD_VOLUME, bad, "a volume that is negative or no number")
-
-    def grid(self) -> None:
-        """Candles that do not open where candles of this timeframe do."""
-        off = self.candles.open_time % self.timeframe.duration != 0
-        self._leave_out(
-            FindingCode.OFF_GRID, off, f"an opening time off the {self.timeframe} grid (UTC)"
-        )
+        if now is not None:
+            self._rows(
+                FindingCode.UNFINISHED,
+                each.open_time > now - self.duration,
+                bad,
+                f"a candle that had not closed by {describe_instant(now)}",
+            )
+        if bad.any():
+            self.candles = each.take(~bad)
 
     def order(self) -> None:
         """Time that runs backwards: throughout, or here and there."""
-        steps = np.diff(self.candles.open_time)
-        if not (steps < 0).any():
-            return
-        if float(np.mean(steps < 0)) > _MOSTLY or bool((steps <= 0).all()):
-            self._add(FindingCode.DESCENDING, None, 1, len(self.candles), "newest candle first")
-            self.candles = self.candles.take(np.arange(len(self.candles) - 1, -1, -1))
         times = self.candles.open_time
-        before = np.maximum.accumulate(times)
-        late = np.concatenate(([False], times[1:] < before[:-1]))
-        count = int(late.sum())
-        self._add(FindingCode.DISORDER, late, count, count, "out of order")
-        if count:
+        back = times[1:] < times[:-1]
+        if not back.any():
+            return
+        if float(np.mean(back)) > _MOSTLY or not (times[1:] > times[:-1]).any():
+            self._add(
+                FindingCode.DESCENDING, NOWHERE, "newest candle first", (1, len(self.candles))
+            )
+            self.candles = self.candles.take(slice(None, None, -1))
+            times = self.candles.open_time
+        late = np.zeros(len(self.candles), dtype=np.bool_)
+        late[1:] = times[1:] < np.maximum.accumulate(times)[:-1]
+        self._add(FindingCode.DISORDER, self._at(late), "out of order")
+        if late.any():
             self.candles = self.candles.take(np.argsort(times, kind="stable"))
+
+    def clock_changes(self) -> None:
+        """Stamps that skip and repeat the hours a local clock does."""
+        told = local_time(self.candles.open_time, self.duration)
+        if told is None:
+            return
+        changes = np.sort(np.array((*told.skipped, *told.doubled), dtype=np.int64))
+        # The place is the last candle before the hour that is skipped or shown twice.
+        before = np.searchsorted(self.candles.open_time, changes) - 1
+        self._add(
+            FindingCode.TIME_SHIFT,
+            self._at(before),
+            f"stamps follow the clocks of {told.zone}: they skip {len(told.skipped)} and repeat "
+            f"{len(told.doubled)} of the hours those do (--time-zone {told.zone} reads them)",
+        )
 
     def duplicates(self) -> None:
         """One opening time twice: the same candle again, or another one that contradicts it."""
         now = self.candles
-        again = np.concatenate(([False], np.diff(now.open_time) == 0))[: len(now)]
+        again = np.zeros(len(now), dtype=np.bool_)
+        again[1:] = now.open_time[1:] == now.open_time[:-1]
         if not again.any():
             return
-        group = np.cumsum(~again) - 1
-        first = np.flatnonzero(~again)[group]
+        rows = np.flatnonzero(again)
+        first = np.searchsorted(now.open_time, now.open_time[rows])
         columns = (now.open, now.high, now.low, now.close, now.volume)
-        same = np.logical_and.reduce([column == column[first] for column in columns])
-        conflict = again & ~same
-        self._add(
-            FindingCode.DUPLICATE,
-            again & same,
-            int((again & same).sum()),
-            int((again & same).sum()),
-            "the same candle again",
-        )
+        same = np.logical_and.reduce([column[rows] == column[first] for column in columns])
+        self._add(FindingCode.DUPLICATE, self._at(rows[same]), "the same candle again")
         self._add(
             FindingCode.CONFLICT,
-            conflict,
-            int(conflict.sum()),
-            int(conflict.sum()),
+            self._at(rows[~same]),
             "a second candle for one opening time, with other values",
         )
         self.candles = now.take(~again)
 
-    def outliers(self) -> None:
-        """Prices far from all those around them, in units of what those do."""
-        now = self.candles
-        bad = outlying(now.open, now.high, now.low, now.close)
-        treatment = self.policy.of(FindingCode.OUTLIER)
-        message = "a price nothing around it supports"
-        if treatment is Treatment.WARN:
-            self._add(FindingCode.OUTLIER, bad, int(bad.sum()), int(bad.sum()), message)
-        else:
-            self._leave_out(FindingCode.OUTLIER, bad, message)
+    def prices(self) -> None:
+        """Prices far from all those around them, and prices and volumes that change their unit."""
+        now, limits = self.candles, self.policy.limits
+        bad = outlying(now.high, now.low, now.close, limits.outlier_spreads, limits.outlier_ratio)
+        self._add(FindingCode.OUTLIER, self._at(bad), "a price nothing around it supports")
+        steps = price_steps(now.open, now.close, bad)
+        self._add(
+            FindingCode.PRICE_STEP,
+            self._at(steps),
+            "prices go on at a power of ten times the close before",
+        )
+        self._add(
+            FindingCode.VOLUME_STEP,
+            self._at(volume_steps(now.volume, now.close)),
+            "volumes go on at the price times what they were, or at that part of it",
+        )
+        if bad.any() and self.policy.of(FindingCode.OUTLIER) is not Treatment.WARN:
+            self.candles = now.take(~bad)
+
+    def invented(self) -> None:
+        """Candles no market made: a frozen feed, copies, straight lines."""
+        now, limits = self.candles, self.policy.limits
+        prices = (now.open, now.high, now.low, now.close)
+        adjoining = np.diff(now.open_time) == self.duration
+        frozen = stuck(
+            prices,
+            now.volume,
+            adjoining,
+            limits.stuck_candles,
+            limits.copied_candles,
+            limits.chance,
+        )
+        drawn = interpolated(prices, now.volume, adjoining, limits.interpolated_candles)
+        left = np.ones(len(now), dtype=np.bool_)
+        for code, found, what in (
+            (FindingCode.STUCK, frozen, "that repeat the one before them"),
+            (FindingCode.INTERPOLATED, drawn, "on a straight line between their neighbours"),
+        ):
+            starts, lengths = found
+            if not starts.size:
+                continue
+            spans, candles = self._runs(starts, lengths), int(lengths.sum())
+            first = f"the first at row {spans.row[0]} ({describe_instant(int(spans.start[0]))})"
+            self._add(code, spans, f"{candles} candles {what}, {first}", (starts.size, candles))
+            if self.policy.of(code) is not Treatment.WARN:
+                left &= ~covered(starts, lengths, len(now))
+        if not left.all():
+            self.candles = now.take(left)
 
     def zero_volume(self) -> None:
         """Candles in which nothing was traded."""
         idle = self.candles.volume == 0.0
-        message = "no volume"
-        if self.policy.of(FindingCode.ZERO_VOLUME) is Treatment.MARK:
-            self._leave_out(FindingCode.ZERO_VOLUME, idle, message)
-        else:
-            self._add(FindingCode.ZERO_VOLUME, idle, int(idle.sum()), int(idle.sum()), message)
+        self._add(FindingCode.ZERO_VOLUME, self._at(idle), "no volume")
+        if idle.any() and self.policy.of(FindingCode.ZERO_VOLUME) is Treatment.MARK:
+            self.candles = self.candles.take(~idle)
 
-    def gaps(self) -> None:
-        """Candles missing between two that are there; the places are the candles before."""
-        times = self.candles.open_time
-        missing = np.diff(times) // self.timeframe.duration - 1
-        holes = np.flatnonzero(missing > 0)
-        if not holes.size:
+    def holes(self) -> None:
+        """Candles missing between two that are there, and what the volume tells about why."""
+        now = self.candles
+        holes = find_holes(now.open_time, now.volume, self.duration, self.policy.limits.chance)
+        largest = np.argsort(-holes.missing, kind="stable")
+        before, missing = holes.before[largest], holes.missing[largest]
+        if before.size:
+            self._add(
+                FindingCode.GAP,
+                self._holes(before, missing),
+                f"{int(missing.sum())} missing candles, the most ({int(missing[0])}) after "
+                f"{describe_instant(int(now.open_time[before[0]]))}",
+                (int(before.size), int(missing.sum())),
+            )
+        outage, no_trade = holes.outage[largest], holes.no_trade[largest]
+        idle = self._runs(holes.idle_starts, holes.idle_lengths)
+        halted = self._holes(before[outage], missing[outage])
+        for code, spans, candles, message in (
+            (
+                FindingCode.OUTAGE,
+                halted.joined(idle),
+                int(missing[outage].sum() + holes.idle_lengths.sum()),
+                "spans in which the exchange stood still, as the volume beside them tells",
+            ),
+            (
+                FindingCode.NO_TRADE,
+                self._holes(before[no_trade], missing[no_trade]),
+                int(missing[no_trade].sum()),
+                "holes in thin trading: candles without a trade are left out",
+            ),
+            (
+                FindingCode.MISSING,
+                self._holes(before[~outage & ~no_trade], missing[~outage & ~no_trade]),
+                int(missing[~outage & ~no_trade].sum()),
+                "holes that nothing around them explains",
+            ),
+        ):
+            count = len(spans.row)
+            self._add(code, spans, f"{count} {message}; {candles} candles", (count, candles))
+
+    def staleness(self, now: Milliseconds) -> None:
+        """A newest candle after which another one should have closed long ago."""
+        if not len(self.candles):
             return
-        largest = holes[np.argsort(-missing[holes], kind="stable")]
-        worst = int(largest[0])
-        total = int(missing[holes].sum())
-        self._add(
-            FindingCode.GAP,
-            largest,
-            int(holes.size),
-            total,
-            f"{total} missing candles, the most ({missing[worst]}) after "
-            f"{describe_instant(int(times[worst]))}",
-        )
-
-    def _leave_out(self, code: FindingCode, bad: Mask, message: str) -> None:
-        count = int(bad.sum())
-        self._add(code, bad, count, count, message)
-        if count:
-            self.candles = self.candles.take(~bad)
-
-    def _add(
-        self, code: FindingCode, where: Mask | Rows | None, count: int, candles: int, message: str
-    ) -> None:
-        if count:
-            self.findings.append(
-                found_in(self.candles, code, self.policy, where, message, (count, candles))
+        limits = self.policy.limits
+        grace = max(limits.grace_seconds * SECOND, limits.grace_fraction * self.duration)
+        closed = int(self.candles.open_time[-1]) + self.duration
+        if now > closed + self.duration + grace:
+            self._add(
+                FindingCode.STALE,
+                self._at(np.array([len(self.candles) - 1])),
+                f"the newest candle closed {(now - closed) // SECOND} s ago",
             )
 
+    def _rows(self, code: FindingCode, wrong: Mask, bad: Mask, message: str) -> None:
+        """Report the rows that are ``wrong`` and not ``bad`` yet; they are bad from then on."""
+        self._add(code, self._at(wrong & ~bad), message)
+        bad |= wrong
 
-def found_in(
-    raw: RawCandles,
-    code: FindingCode,
-    policy: Policy,
-    where: Mask | Rows | None,
-    message: str,
-    counts: tuple[int, int] | None = None,
-) -> Finding:
-    """Return the finding ``code`` at ``where`` in ``raw`` (a mask, indices, or None: everywhere).
+    def _at(self, where: Mask | Rows) -> Spans:
+        rows = np.flatnonzero(where) if where.dtype == np.bool_ else where
+        times = self.candles.open_time[rows]
+        return Spans(self.candles.row[rows], times, times)
 
-    ``counts`` are occurrences and candles concerned; None: as many as places.
-    """
-    indices: Rows = np.empty(0, dtype=np.int64)
-    if where is not None:
-        indices = np.flatnonzero(where) if where.dtype == np.bool_ else where.astype(np.int64)
-    places = tuple(Place(int(raw.row[i]), int(raw.open_time[i])) for i in indices[:_PLACES])
-    count, candles = counts or (int(indices.size), int(indices.size))
-    treatment = policy.of(code)
-    return Finding(
-        code=code,
-        severity=_SEVERITY[treatment],
-        treatment=treatment,
-        count=count,
-        candles=candles,
-        places=places,
-        message=_placed(message, count, () if code is FindingCode.GAP else places),
-    )
+    def _runs(self, starts: Rows, lengths: Rows) -> Spans:
+        times = self.candles.open_time
+        return Spans(self.candles.row[starts], times[starts], times[starts + lengths - 1])
 
+    def _holes(self, before: Rows, missing: Rows) -> Spans:
+        times = self.candles.open_time[before]
+        return Spans(self.candles.row[before], times, times + missing * self.duration)
 
-def _placed(message: str, count: int, places: tuple[Place, ...]) -> str:
-    if not places or places[0].time is None:
-        return message
-    rows = "row" if count == 1 else f"{count} rows, first row"
-    return f"{message}: {rows} {places[0].row} ({describe_instant(places[0].time)})"
+    def _add(
+        self,
+        code: FindingCode,
+        spans: Spans,
+        message: str,
+        counts: tuple[int, int] | None = None,
+    ) -> None:
+        if not (counts or spans.row.size) or (counts and not counts[0]):
+            return
+        self.findings.append(finding(code, self.policy, spans, message, counts))
+        if spans.row.size:
+            self.spans[code] = spans

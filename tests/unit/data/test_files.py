@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from adan_core.data.columns import Role
 from adan_core.data.export import export
 from adan_core.data.files import Examined, Labels, Reading, examine
-from adan_core.data.findings import FindingCode, Policy, Treatment
+from adan_core.data.findings import FindingCode, Place, Policy, Treatment
 from adan_core.data.series import CandleSeries
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
@@ -97,13 +97,62 @@ def test_numbers_since_1970_are_read_in_their_own_unit(tmp_path: Path, per_secon
         ("%Y-%m-%d %H:%M:%S UTC", False),
     ],
 )
-def test_text_is_read_and_utc_assumed_only_where_it_says_nothing(
+def test_text_that_says_no_time_zone_is_refused_unless_utc_is_assumed_with_a_mark(
     tmp_path: Path, pattern: str, assumed: bool
 ) -> None:
     times = pl.Series("time", SERIES.open_time).cast(pl.Datetime("ms")).dt.to_string(pattern)
-    examined = examine(csv(frame().with_columns(times), tmp_path / "x.csv"), REAL)
-    assert same(examined)
+    path = csv(frame().with_columns(times), tmp_path / "x.csv")
+    examined = examine(path, REAL)
     assert (FindingCode.TIME_ZONE in [each.code for each in examined.findings]) is assumed
+    if assumed:
+        with pytest.raises(DataError, match=r"time_zone.*--time-zone"):
+            examined.series()
+    marked = Policy({FindingCode.TIME_ZONE: Treatment.MARK})
+    assert same(examine(path, Reading(symbol="BTC/USDT", policy=marked)))
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        ("Date (UTC)", True),
+        ("timestamp_utc", True),
+        ("dateUTC", True),
+        ("GMT time", True),
+        ("date", False),
+        ("Date (UTC+2)", False),
+    ],
+)
+def test_a_column_may_say_its_time_zone_in_its_name(
+    tmp_path: Path, name: str, stated: bool
+) -> None:
+    times = pl.Series("time", SERIES.open_time).cast(pl.Datetime("ms")).dt.to_string()
+    table = frame().with_columns(times).rename({"time": name})
+    examined = examine(
+        csv(table, tmp_path / "x.csv"), Reading(symbol="BTC/USDT", columns={Role.TIME: name})
+    )
+    assert bool(examined.report.refusals) is not stated
+
+
+def test_a_line_above_the_table_may_say_its_time_zone(tmp_path: Path) -> None:
+    times = pl.Series("time", SERIES.open_time).cast(pl.Datetime("ms")).dt.to_string()
+    path = csv(frame().with_columns(times), tmp_path / "x.csv")
+    path.write_text("Timestamps are UTC timezone\n" + path.read_text())
+    assert same(examine(path, REAL))
+
+
+@pytest.mark.parametrize("per_second", [1, 1_000_000, 1_000_000_000])
+def test_a_stamp_in_another_unit_is_placed_and_read_in_its_own_only_with_a_mark(
+    tmp_path: Path, per_second: int
+) -> None:
+    stamps = SERIES.open_time.copy()
+    stamps[40:43] = stamps[40:43] // 1000 * per_second
+    path = csv(frame().with_columns(pl.Series("time", stamps)), tmp_path / "x.csv")
+    examined = examine(path, REAL)
+    (found,) = examined.report.refusals
+    assert (found.code, found.count) == (FindingCode.TIME_UNITS, 3)
+    assert found.places[0] == Place(41, int(SERIES.open_time[40]))
+    marked = Policy({FindingCode.TIME_UNITS: Treatment.MARK})
+    assert same(examine(path, Reading(symbol="BTC/USDT", policy=marked)))
 
 
 def test_a_stated_time_zone_and_offsets_are_applied(tmp_path: Path) -> None:
@@ -173,7 +222,7 @@ def test_the_base_volume_is_the_one_that_gives_the_other(tmp_path: Path) -> None
         ("close", "abc", r"row 41 of column 'close' is 'abc'"),
         ("time", "yesterday", r"row 41 of column 'time' is 'yesterday'"),
         ("time", "", r"row 41 of column 'time' is ''"),
-        ("time", "1704067200", r"row 41 of column 'time'.*one unit"),
+        ("time", "17040672000000000000", r"row 41 of column 'time'.*one unit"),
     ],
 )
 def test_a_bad_cell_is_named(tmp_path: Path, column: str, value: str, message: str) -> None:
