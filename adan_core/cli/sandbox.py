@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SCHEMA_VERSION = 1
 _SYMBOLS = ("BTC/SIM", "ETH/SIM")
 _USUAL_TURN = 3
+_WORTH_A_TRY = 20_000  # candles: some pages, some seconds
 _LOOKS_A_CANDLE = 10
 _LONGEST_LOOK = 1.0  # seconds: about as often as an exchange speaks of a candle that forms
 _SHORTEST_LOOK = 0.02
@@ -234,20 +235,26 @@ def _introduce(
         )
     first = series[0]
     context.say(f"there it is {iso(now)}; in another terminal:")
-    for venue in _venues(first.timeframe):
+    for venue, newest in _venues(first.timeframe):
+        since = max(int(first.open_time[0]), now - newest * first.timeframe.duration)
         context.say(
-            f"  adan-core data download {first.symbol} --exchange {venue} "
-            f"--timeframe {first.timeframe} --base-url {exchange.url}"
+            f"  adan-core data download {first.symbol} --exchange {venue} --timeframe "
+            f"{first.timeframe} --since {iso(since)} --base-url {exchange.url}"
         )
     context.say("ctrl-c ends it")
 
 
-def _venues(timeframe: "Timeframe") -> list[str]:
+def _venues(timeframe: "Timeframe") -> list[tuple[str, int]]:
+    """Return the exchanges imitated that have ``timeframe``, and the candles worth asking each for."""
     from adan_core.sandbox.binance import INTERVALS
-    from adan_core.sandbox.kraken import TIMEFRAMES
+    from adan_core.sandbox.kraken import NEWEST_ONLY, TIMEFRAMES
 
-    spoken = {"binance": INTERVALS.values(), "kraken": TIMEFRAMES}
-    return [venue for venue, timeframes in spoken.items() if timeframe in timeframes]
+    venues = []
+    if timeframe in INTERVALS.values():
+        venues.append(("binance", _WORTH_A_TRY))
+    if timeframe in TIMEFRAMES:
+        venues.append(("kraken", NEWEST_ONLY - 20))
+    return venues
 
 
 def _listen() -> "SimpleQueue[int]":

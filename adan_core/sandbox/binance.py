@@ -204,7 +204,7 @@ def symbol_id(symbol: str) -> str:
 
 
 def refusal_of(kind: FaultKind, seconds: float, now: Milliseconds, limit: int) -> web.Response:
-    """Return the answer of a Binance that refuses: 429 and 418 with ``seconds`` to wait, or 503."""
+    """Return the answer of a Binance that refuses: 429 and 418 with ``seconds`` to wait, or 503 and why."""
     if kind is FaultKind.RATE_LIMITED:
         return _refused(Verdict(limit + 1, int(seconds)), limit)
     if kind is FaultKind.BANNED:

@@ -27,6 +27,7 @@ class FaultKind(StrEnum):
     RATE_LIMITED = "rate-limited"
     BANNED = "banned"
     UNAVAILABLE = "unavailable"
+    OVERLOADED = "overloaded"
     DROPPED = "dropped"
     CUT = "cut"
     DELAYED = "delayed"
@@ -50,7 +51,8 @@ class FaultKind(StrEnum):
 REQUEST_FAULTS: Final = {
     FaultKind.RATE_LIMITED: "refused for too many; `amount` seconds until another is welcome",
     FaultKind.BANNED: "refused for having ignored that; `amount` seconds until the ban ends",
-    FaultKind.UNAVAILABLE: "refused with status 503",
+    FaultKind.UNAVAILABLE: "status 503 from what stands before the exchange: no words of its own",
+    FaultKind.OVERLOADED: "the exchange says, in its own words, that it is too busy",
     FaultKind.DROPPED: "the connection is cut before anything is answered",
     FaultKind.CUT: "the connection is cut in the middle of the answer",
     FaultKind.DELAYED: "answered after `amount` seconds of this machine's clock",

@@ -107,12 +107,13 @@ def pair_id(symbol: str) -> str:
 
 
 def refusal_of(kind: FaultKind) -> web.Response:
-    """Return the answer of a Kraken that refuses: status 200 for the impatient, or 503."""
-    if kind is FaultKind.UNAVAILABLE:
-        return web.Response(status=503, text="Service Unavailable")
-    if kind is FaultKind.BANNED:
-        return _errors("EGeneral:Temporary lockout")
-    return _errors("EAPI:Rate limit exceeded")
+    """Return the answer of a Kraken that refuses: status 200, and why."""
+    reasons = {
+        FaultKind.RATE_LIMITED: "EAPI:Rate limit exceeded",
+        FaultKind.BANNED: "EGeneral:Temporary lockout",
+        FaultKind.OVERLOADED: "EService:Busy",
+    }
+    return _errors(reasons[kind])
 
 
 def _other_name(symbol: str) -> str:

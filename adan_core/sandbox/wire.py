@@ -10,7 +10,7 @@ from adan_core.sandbox import binance, kraken
 from adan_core.sandbox.faults import REQUEST_FAULTS, Fault, FaultKind
 from adan_core.sandbox.venue import MARK, Venue
 
-_REFUSALS: Final = frozenset({FaultKind.RATE_LIMITED, FaultKind.BANNED, FaultKind.UNAVAILABLE})
+_REFUSALS: Final = frozenset({FaultKind.RATE_LIMITED, FaultKind.BANNED, FaultKind.OVERLOADED})
 _PAGE: Final = b"<!DOCTYPE html>\n<html><body><h1>Just a moment</h1></body></html>\n"
 
 
@@ -40,6 +40,8 @@ async def _answer(
             await asyncio.sleep(fault.amount)
         elif fault.kind is FaultKind.DROPPED:
             return _hang_up(request, web.StreamResponse())
+        elif fault.kind is FaultKind.UNAVAILABLE:
+            return web.Response(status=503, text="Service Unavailable")
         elif fault.kind in _REFUSALS:
             if request.path.startswith("/0/"):
                 return kraken.refusal_of(fault.kind)
@@ -65,9 +67,8 @@ async def _spoil(
     if fault.kind is FaultKind.TRUNCATED:
         return web.Response(body=body[: len(body) // 2], content_type="application/json")
     if fault.kind is FaultKind.CUT:
-        torn = web.StreamResponse(headers={MARK: "simulated"})
-        torn.content_type = "application/json"
-        torn.content_length = len(body)
+        length = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        torn = web.StreamResponse(headers={MARK: "simulated", **length})
         await torn.prepare(request)
         await torn.write(body[: len(body) // 2])
         return _hang_up(request, torn)
