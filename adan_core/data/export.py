@@ -1,38 +1,79 @@
-"""Candles as files for other programs: CSV, Parquet, Feather."""
+"""Candles as files for other programs: CSV, Parquet, Feather; written as they come."""
 
-import gzip
-import io
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from adan_core.data.files import SYNTHETIC_COLUMN
 from adan_core.data.partitions import to_frame
 from adan_core.data.series import CandleSeries
-from adan_core.domain.errors import UsageError
-from adan_core.resilience.files import write_atomically
+from adan_core.domain.errors import DataError, UsageError
+from adan_core.resilience.files import whole_or_absent
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_INSTANTS = "%Y-%m-%dT%H:%M:%SZ"
+_SINKS: dict[str, Callable[["pl.LazyFrame", BinaryIO], object]] = {
+    ".csv": lambda frame, file: frame.sink_csv(file, datetime_format=_INSTANTS),
+    ".csv.gz": lambda frame, file: frame.sink_csv(
+        file, datetime_format=_INSTANTS, compression="gzip"
+    ),
+    ".parquet": lambda frame, file: frame.sink_parquet(file, compression="zstd"),
+    ".feather": lambda frame, file: frame.sink_ipc(file),
+    ".arrow": lambda frame, file: frame.sink_ipc(file),
+}
 
 
 def export(series: CandleSeries, path: Path, replace: bool) -> None:
     """Write ``series`` to ``path``, whole or not at all, in the form its ending names.
 
-    Beside the candles the file says their symbol and, if they are simulated, that they are.
-    UsageError for an unknown ending, or a file that exists unless ``replace``.
+    As `export_chunks`.
     """
-    import polars as pl
+    export_chunks((series,), path, replace)
 
+
+def export_chunks(chunks: Iterable[CandleSeries], path: Path, replace: bool) -> None:
+    """Write candles of one market to ``path``, whole or not at all, in the form its ending names.
+
+    Chunks come in order of time, and memory is needed for a few of them, not for all. Beside the
+    candles the file says their symbol and, if they are simulated, that they are. UsageError for an
+    unknown ending, or a file that exists unless ``replace``; DataError if there is no candle;
+    SystemFailure if the disk refuses.
+    """
+    ending = next((each for each in _SINKS if path.name.lower().endswith(each)), None)
+    if ending is None:
+        raise UsageError(f"{path.name}", f"a name ending in {', '.join(_SINKS)}")
     if path.exists() and not replace:
         raise UsageError(f"{path} exists", "a new file", "add --replace, or name another file")
+    frames = (_labelled(chunk) for chunk in chunks if len(chunk))
+    first = next(frames, None)
+    if first is None:
+        raise DataError("no candle to write", "at least one")
+    with whole_or_absent(path) as file:
+        _SINKS[ending](_lazily(first, frames), file)
+
+
+def _labelled(series: CandleSeries) -> "pl.DataFrame":
+    import polars as pl
+
     frame = to_frame(series).with_columns(pl.lit(series.symbol).alias("symbol"))
-    if series.synthetic:
-        frame = frame.with_columns(pl.lit(value=True).alias(SYNTHETIC_COLUMN))
-    content = io.BytesIO()
-    endings = "".join(path.suffixes[-2:]).lower()
-    if endings.endswith((".csv", ".csv.gz")):
-        frame.write_csv(content, datetime_format="%Y-%m-%dT%H:%M:%SZ")
-    elif endings.endswith(".parquet"):
-        frame.write_parquet(content, compression="zstd")
-    elif endings.endswith((".feather", ".arrow")):
-        frame.write_ipc(content)
-    else:
-        raise UsageError(f"{path.name}", "a name ending in .csv, .csv.gz, .parquet or .feather")
-    data = content.getvalue()
-    write_atomically(path, gzip.compress(data, mtime=0) if endings.endswith(".gz") else data)
+    return (
+        frame.with_columns(pl.lit(value=True).alias(SYNTHETIC_COLUMN))
+        if series.synthetic
+        else frame
+    )
+
+
+def _lazily(first: "pl.DataFrame", following: Iterator["pl.DataFrame"]) -> "pl.LazyFrame":
+    """Return frames as one that asks for the next when it has taken the one before."""
+    from polars.io.plugins import register_io_source
+
+    def source(
+        columns: list[str] | None, _filter: object, _rows: int | None, _batch: int | None
+    ) -> Iterator["pl.DataFrame"]:
+        for frame in chain((first,), following):
+            yield frame if columns is None else frame.select(columns)
+
+    return register_io_source(source, schema=first.schema)

@@ -119,6 +119,13 @@ class CandleSeries:
             synthetic=self.synthetic,
         )
 
+    def between(self, start: Milliseconds | None, end: Milliseconds | None) -> "CandleSeries":
+        """Return the candles that open at or after ``start`` and before ``end`` (None: no bound)."""
+        first = 0 if start is None else self.index_at(start)
+        last = len(self) if end is None else self.index_at(end)
+        whole = first == 0 and last == len(self)
+        return self if whole else self.slice(first, max(first, last))
+
     def index_at(self, instant: Milliseconds) -> int:
         """Return the index of the first candle that opens at or after ``instant`` (n if none)."""
         return int(np.searchsorted(self.open_time, instant, side="left"))

@@ -8,11 +8,8 @@ at any instant, sees the old data set or the new one.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
-
-import msgspec
 
 from adan_core.data.findings import Finding
 from adan_core.data.manifest import (
@@ -20,7 +17,6 @@ from adan_core.data.manifest import (
     DatasetInfo,
     check_name,
     dataset_name,
-    describe_partitions,
     joined_findings,
     joined_sources,
     parse_manifest,
@@ -28,20 +24,15 @@ from adan_core.data.manifest import (
 )
 from adan_core.data.merging import merge
 from adan_core.data.months import months
-from adan_core.data.partitions import Partition, encode
+from adan_core.data.partitions import Partition
 from adan_core.data.series import CandleSeries, concatenate
 from adan_core.data.snapshot import Snapshot
 from adan_core.data.store_layout import StoreLayout
 from adan_core.data.store_version_1 import read_version_1
-from adan_core.domain.errors import AlreadyRunning, DataError, SystemFailure
+from adan_core.data.store_writer import StoreWriter
+from adan_core.domain.errors import AlreadyRunning, DataError
 from adan_core.domain.time import Milliseconds
-from adan_core.resilience.files import (
-    ExclusiveLock,
-    exclusive_lock,
-    fsync_folder,
-    make_folder,
-    write_atomically,
-)
+from adan_core.resilience.files import ExclusiveLock, exclusive_lock
 
 __all__ = ["CandleStore", "DatasetInfo", "check_name", "dataset_name"]
 
@@ -60,6 +51,7 @@ class CandleStore:
     def __init__(self, root: Path, patience: float = _PATIENCE) -> None:
         self.root = root
         self._layout = StoreLayout(root)
+        self._writer = StoreWriter(self._layout)
         self._patience = patience
 
     def names(self) -> tuple[str, ...]:
@@ -102,14 +94,16 @@ class CandleStore:
             with Snapshot(info, self._layout.folder(name), start, end) as snapshot:
                 return snapshot.candles()
 
-        series = self._look(name, look)
-        first = 0 if start is None else series.index_at(start)
-        last = len(series) if end is None else series.index_at(end)
-        whole_months = first == 0 and last == len(series)
-        return series if whole_months else series.slice(first, max(first, last))
+        return self._look(name, look).between(start, end)
 
-    def chunks(self, name: str, candles: int) -> Iterator[CandleSeries]:
-        """Yield the candles of ``name`` in order, ``candles`` at a time, the last ones as they come.
+    def chunks(
+        self,
+        name: str,
+        candles: int,
+        start: Milliseconds | None = None,
+        end: Milliseconds | None = None,
+    ) -> Iterator[CandleSeries]:
+        """Yield what `read` returns, ``candles`` at a time, the last ones as they come.
 
         Chunk i is candles i * ``candles`` to (i + 1) * ``candles``, as the data set stood when the
         first was asked for. Memory is needed for two chunks and a month. DataError as `read`;
@@ -118,16 +112,16 @@ class CandleStore:
         if candles < 1:
             raise ValueError(f"chunks of {candles} candles")
         waiting: list[CandleSeries] = []
-        for month in self._months(name):
-            waiting.append(month)
+        for month in self._months(name, start, end):
+            waiting.append(month.between(start, end))
             if sum(map(len, waiting)) < candles:
                 continue
             joined = concatenate(waiting)
             rest = len(joined) - len(joined) % candles
-            for start in range(0, rest, candles):
-                yield joined.slice(start, start + candles)
+            for row in range(0, rest, candles):
+                yield joined.slice(row, row + candles)
             waiting = [joined.slice(rest, len(joined))] if rest < len(joined) else []
-        if waiting:
+        if any(map(len, waiting)):
             yield concatenate(waiting)
 
     def write(
@@ -154,7 +148,7 @@ class CandleStore:
                         "a new name",
                         "add --name OTHER, or --replace to put this one in its place",
                     )
-            return self._commit(name, series, source, tuple(findings), _by_month(series))
+            return self._writer.put(name, series, source, tuple(findings), _by_month(series))
 
     def append(
         self, name: str, series: CandleSeries, source: str, findings: Sequence[Finding] = ()
@@ -170,7 +164,7 @@ class CandleStore:
         _check_candles(name, series)
         with self._writing():
             if not self._layout.manifest(name).exists():
-                return self._commit(name, series, source, tuple(findings), _by_month(series))
+                return self._writer.put(name, series, source, tuple(findings), _by_month(series))
             info, whole = self._look(name, lambda info, whole: (info, whole))
             _check_alike(info, series)
             pieces: Mapping[str, Partition | CandleSeries]
@@ -180,7 +174,7 @@ class CandleStore:
                 pieces = self._merged(info, series)
                 if all(isinstance(each, Partition) for each in pieces.values()):
                     return info
-            return self._commit(
+            return self._writer.put(
                 name,
                 series,
                 joined_sources(info.source, source),
@@ -201,15 +195,7 @@ class CandleStore:
                 info = self._described(name, content)[0]
             except DataError:
                 info = None
-            try:
-                self._layout.manifest(name).unlink()
-            except OSError as error:
-                raise SystemFailure(
-                    f"{self._layout.manifest(name)} could not be removed: {error.strerror}",
-                    "a folder this user may write",
-                ) from error
-            self._sync()
-            self._layout.remove_leftovers(name, frozenset())
+            self._writer.remove(name)
         return info
 
     def _look(self, name: str, look: Callable[[DatasetInfo, CandleSeries | None], _Seen]) -> _Seen:
@@ -261,9 +247,15 @@ class CandleStore:
             raise DataError("its manifest belongs to another data set")
         return info, whole
 
-    def _months(self, name: str) -> Iterator[CandleSeries]:
+    def _months(
+        self, name: str, start: Milliseconds | None, end: Milliseconds | None
+    ) -> Iterator[CandleSeries]:
+        """Yield the months that hold candles between two instants, each whole."""
+
         def look(info: DatasetInfo, whole: CandleSeries | None) -> Snapshot | CandleSeries:
-            return Snapshot(info, self._layout.folder(name)) if whole is None else whole
+            if whole is not None:
+                return whole
+            return Snapshot(info, self._layout.folder(name), start, end)
 
         seen = self._look(name, look)
         if isinstance(seen, CandleSeries):
@@ -289,71 +281,6 @@ class CandleStore:
                 merged = merge(stored, added)
                 pieces[month] = partition if merged is stored else merged
         return dict(sorted(pieces.items()))
-
-    def _commit(
-        self,
-        name: str,
-        series: CandleSeries,
-        source: str,
-        findings: tuple[Finding, ...],
-        pieces: Mapping[str, Partition | CandleSeries],
-    ) -> DatasetInfo:
-        """Make ``pieces``, by month, the data set ``name``; ``series`` says of what market.
-
-        New partitions first, then the manifest, which is the instant it happens, then leftovers.
-        """
-        manifest = self._layout.manifest(name)
-        before = manifest.read_bytes() if manifest.exists() else None
-        written: list[Path] = []
-        done = False
-        try:
-            partitions = tuple(
-                self._put(name, month, piece, written) if isinstance(piece, CandleSeries) else piece
-                for month, piece in pieces.items()
-            )
-            info = describe_partitions(
-                name,
-                series.symbol,
-                series.timeframe,
-                series.synthetic,
-                source,
-                findings,
-                partitions,
-            )
-            write_atomically(manifest, msgspec.json.encode(info))
-            done = True
-        finally:
-            if done:
-                self._layout.remove_leftovers(name, frozenset(each.file for each in partitions))
-            # A manifest in place that is not sure to outlive a power cut keeps old and new files.
-            elif (manifest.read_bytes() if manifest.exists() else None) == before:
-                with suppress(OSError):
-                    for path in written:
-                        path.unlink(missing_ok=True)
-        return info
-
-    def _put(self, name: str, month: str, series: CandleSeries, written: list[Path]) -> Partition:
-        """Write a partition's file, unless it is there; what is new is added to ``written``."""
-        partition, data = encode(month, series)
-        folder = self._layout.folder(name)
-        path = folder / partition.file
-        if not folder.exists():
-            make_folder(folder)
-            self._sync()
-        there = path.exists()
-        if not there or path.read_bytes() != data:
-            write_atomically(path, data)
-        if not there:
-            written.append(path)
-        return partition
-
-    def _sync(self) -> None:
-        try:
-            fsync_folder(self.root)
-        except OSError as error:
-            raise SystemFailure(
-                f"{self.root} could not be synced: {error.strerror}", "a disk that keeps names"
-            ) from error
 
     def _writing(self) -> ExclusiveLock:
         until = time.monotonic() + self._patience

@@ -40,30 +40,32 @@ class StoreLayout:
 
         ``kept`` are the partitions of ``name``. Only a writer that holds the store may ask for it.
         """
-        unfinished = re.compile(
-            rf"\.{re.escape(name)}\.([0-9a-f]{{16}}\.parquet|json){_UNFINISHED}"
-        )
-        leftovers = [path for path in self.root.iterdir() if unfinished.fullmatch(path.name)]
-        leftovers += self.version_1_files(name)
-        leftovers += [path for path in self._partitions(name) if path.name not in kept]
-        abandoned = [
-            path.name.removesuffix(_ENDING)
-            for path in self.root.glob(f"*{_ENDING}")
-            if not self.manifest(path.name.removesuffix(_ENDING)).exists()
-        ]
-        for other in abandoned:
-            leftovers += self._partitions(other)
         # What cannot be removed now is in nobody's way, and the next writer tries again.
         with suppress(OSError):
-            for path in leftovers:
+            for path in tuple(self._leftovers(name, kept)):
                 path.unlink(missing_ok=True)
-            for other in abandoned:
+            for other in self._abandoned():
+                for path in tuple(self._partitions(other)):
+                    path.unlink(missing_ok=True)
                 self.folder(other).rmdir()
 
     def version_1_files(self, name: str) -> tuple[Path, ...]:
         """Return the files of candles that ``name`` has in the form of schema version 1."""
         own = re.compile(rf"{re.escape(name)}\.[0-9a-f]{{16}}\.parquet")
         return tuple(path for path in self.root.iterdir() if own.fullmatch(path.name))
+
+    def _leftovers(self, name: str, kept: frozenset[str]) -> Iterator[Path]:
+        yield from (path for path in self._partitions(name) if path.name not in kept)
+        yield from self.version_1_files(name)
+        unfinished = re.compile(
+            rf"\.{re.escape(name)}\.([0-9a-f]{{16}}\.parquet|json){_UNFINISHED}"
+        )
+        yield from (path for path in self.root.iterdir() if unfinished.fullmatch(path.name))
+
+    def _abandoned(self) -> tuple[str, ...]:
+        """Return the names of folders without a manifest: never finished, or half removed."""
+        names = [path.name.removesuffix(_ENDING) for path in self.root.glob(f"*{_ENDING}")]
+        return tuple(name for name in names if not self.manifest(name).exists())
 
     def _partitions(self, name: str) -> Iterator[Path]:
         folder = self.folder(name)

@@ -5,11 +5,11 @@ import json
 import os
 import stat
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from adan_core.domain.errors import AlreadyRunning, SecurityError, SystemFailure
 
@@ -72,29 +72,43 @@ def write_atomically(
     file may be torn, which only a reader that checks for it can live with. Raises SystemFailure if
     the disk refuses (the old file then still stands).
     """
+    with whole_or_absent(path, mode, durable=durable) as file:
+        file.writelines((data,) if isinstance(data, bytes) else data)
+
+
+@contextmanager
+def whole_or_absent(path: Path, mode: int = 0o600, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Give a file to write that takes ``path``'s place when the context ends without an error.
+
+    For what is written piece by piece; otherwise as `write_atomically`.
+    """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    placed = False
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             os.fchmod(descriptor, mode)
             with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.writelines((data,) if isinstance(data, bytes) else data)
+                yield file
             if durable:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
         temporary.rename(path)
+        placed = True
         if durable:
             fsync_folder(path.parent)
     except OSError as error:
-        with suppress(OSError):  # a disk this ill may refuse that, too
-            temporary.unlink(missing_ok=True)
         raise SystemFailure(
             f"{path} could not be written: {error.strerror}",
             "a disk with room that keeps what it is given",
             "free space or check the disk, then try again",
         ) from error
+    finally:
+        if not placed:
+            with suppress(OSError):  # a disk that refused before may refuse this, too
+                temporary.unlink(missing_ok=True)
 
 
 def fsync_folder(folder: Path) -> None:

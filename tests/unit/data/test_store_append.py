@@ -105,6 +105,9 @@ def test_chunk_i_is_slice_i_and_all_chunks_are_the_whole(
     window = store.read("name", start, end)
     inside = (whole.open_time >= start) & (whole.open_time < end)
     assert window.open_time.tolist() == whole.open_time[inside].tolist()
+    pieces = list(store.chunks("name", size, start, end))
+    assert [len(piece) for piece in pieces[:-1]] == [size] * len(pieces[:-1])
+    assert [time for piece in pieces for time in piece.open_time] == window.open_time.tolist()
 
 
 def test_a_new_candle_touches_the_last_partition_and_the_manifest_alone(store: CandleStore) -> None:
