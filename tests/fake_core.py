@@ -22,7 +22,7 @@ from adan_core.domain.decisions import (
     Vote,
 )
 from adan_core.domain.errors import AlreadyRunning
-from adan_core.domain.health import GpuHealth, HealthSnapshot
+from adan_core.domain.health import CacheHealth, GpuHealth, HealthSnapshot
 from adan_core.domain.market import MarketSource, MarketStatus, Regime, RegimeReading
 from adan_core.domain.orders import Fill, Order, OrderPurpose, OrderStatus, OrderType, Side
 from adan_core.domain.portfolio import ClosedTrade, PortfolioSnapshot, Position
@@ -408,6 +408,19 @@ def live_snapshot() -> CoreSnapshot:
             loop_lag=1.8,
             gpus=(),
             gpu_note="no NVIDIA driver",
+            cache=CacheHealth(
+                hits=12,
+                misses=3,
+                evictions=1,
+                damaged=0,
+                failures=0,
+                memory_entries=4,
+                memory_bytes=47_185_920,
+                memory_limit=536_870_912,
+                disk_entries=9,
+                disk_bytes=188_743_680,
+                disk_limit=4_294_967_296,
+            ),
         ),
         training=progress(),
         model=ModelSummary("intraday-7f3a", "shipped", "simulated market, seed 7", synthetic=True),

@@ -67,7 +67,7 @@ def _play_model(
     model_id: str | None, series: "CandleSeries", settings: "Settings", context: Context
 ) -> "tuple[Backtest, str, int]":
     from adan_core.cli.model_choice import chosen_model
-    from adan_core.data.state import build_frame
+    from adan_core.data.frames import cached_frame
     from adan_core.domain.errors import DataError
     from adan_core.learning.backtest import run_policy
     from adan_core.learning.evaluation import seen_candles
@@ -75,7 +75,7 @@ def _play_model(
 
     model = chosen_model(model_id, series, settings, context)
     spec = with_external(model.features, settings)
-    frame = build_frame(series, model.card.timeframes, spec)
+    frame = cached_frame(series, model.card.timeframes, spec, context.cache(settings))
     if len(series) - frame.ready < 2:
         raise DataError(
             f"{len(series)} candles", f"more than the {frame.ready} that warm the indicators up"

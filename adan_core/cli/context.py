@@ -11,6 +11,7 @@ from adan_core.domain.time import Clock
 if TYPE_CHECKING:
     from adan_core.config.loading import Loaded
     from adan_core.config.settings import Settings
+    from adan_core.data.cache import DataCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class Context:
     def settings(self) -> "Settings":
         """Read all layers of the settings; ConfigurationError names every key that is wrong."""
         return self.loaded().settings
+
+    def cache(self, settings: "Settings") -> "DataCache":
+        """Return the cache of this home; what it cannot keep it says on standard error, once.
+
+        Only the disk's: a command asks for each thing once, and its memory is for the work.
+        """
+        from adan_core.data.cache import DataCache
+
+        return DataCache(self.home.data_cache, 0, settings.cache.disk_bytes, self.warn)
 
     def say(self, text: str) -> None:
         """Write one line for a person."""

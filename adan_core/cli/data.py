@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from adan_core.cli.context import Context
+from adan_core.cli.data_cache import cache, configure_cache
 from adan_core.cli.data_check import check, configure_check
 from adan_core.cli.data_download import configure_download, download
 from adan_core.cli.data_features import configure_features, features
@@ -104,6 +105,7 @@ _ACTIONS: Final[
         configure_sample,
         sample,
     ),
+    "cache": ("say how full the cache of computed states is, or empty it", configure_cache, cache),
 }
 
 

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     settings = context.settings()
     series, name = chosen_candles(arguments.dataset, settings, context)
     model = chosen_model(arguments.model, series, settings, context)
-    judged = evaluate(model, series, settings, name)
+    judged = evaluate(model, series, settings, name, context.cache(settings))
     if arguments.json:
         context.emit(judged)
     else:

@@ -133,8 +133,9 @@ def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, R
     if arguments.resume is not None:
         folder = RunFolder.open(context.home.runs, arguments.resume)
         record = folder.record()
-        series = training_series(record.dataset, settings_of(record), record.seed, store)
-        return old_lesson(record, series), folder, True
+        settings = settings_of(record)
+        series = training_series(record.dataset, settings, record.seed, store)
+        return old_lesson(record, series, context.cache(settings)), folder, True
     settings = context.settings()
     seed = 0 if arguments.seed is None else arguments.seed
     lesson = new_lesson(
@@ -145,6 +146,7 @@ def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, R
         arguments.steps or settings.learning.steps,
         seed,
         context.clock.now(),
+        context.cache(settings),
     )
     return lesson, RunFolder.create(context.home.runs, lesson.record), False
 

@@ -92,6 +92,11 @@ class Locations:
         return self.cache / "numba"
 
     @property
+    def data_cache(self) -> Path:
+        """States computed from candles; everything in it can be computed again."""
+        return self.cache / "data"
+
+    @property
     def socket(self) -> Path:
         """The control socket; under a short folder of this user where the home's path is too long."""
         socket = self.runtime / "core.sock"

@@ -15,6 +15,7 @@ from adan_core.domain.errors import DataError
 
 NOW, WHEN_FLAT, RESTART = Applies.NOW, Applies.WHEN_FLAT, Applies.RESTART
 LIMIT = Limit()
+_MEGABYTE = 1024 * 1024
 
 
 def _timeframe(value: object) -> Timeframe:
@@ -179,6 +180,23 @@ class Monitoring(Section):
         return self
 
 
+class Cache(Section):
+    """How much of what was computed from candles is kept; 0 keeps nothing there."""
+
+    memory_megabytes: Annotated[int, Field(ge=0), NOW]
+    disk_megabytes: Annotated[int, Field(ge=0), NOW]
+
+    @property
+    def memory_bytes(self) -> int:
+        """The bound of each process's memory."""
+        return self.memory_megabytes * _MEGABYTE
+
+    @property
+    def disk_bytes(self) -> int:
+        """The bound of the folder all processes share."""
+        return self.disk_megabytes * _MEGABYTE
+
+
 class Staleness(Section):
     """From which age a figure counts as stale, in seconds."""
 
@@ -212,6 +230,7 @@ class Settings(Section):
     learning: Learning
     rules: Rules
     monitoring: Monitoring
+    cache: Cache
     staleness: Staleness
     screen: Screen
 

@@ -14,12 +14,14 @@ from adan_core.domain.candles import Timeframe
 
 
 def cached_frame(
-    series: CandleSeries, ladder: tuple[Timeframe, ...], spec: FeatureSet, cache: DataCache
+    series: CandleSeries, ladder: tuple[Timeframe, ...], spec: FeatureSet, cache: DataCache | None
 ) -> StateFrame:
-    """Return what ``build_frame`` returns, equal to the bit; its arrays are read-only.
+    """Return what ``build_frame`` returns, equal to the bit; out of a cache it is read-only.
 
-    DataError if the candles' timeframe is not the ladder's.
+    Without a cache it is built. DataError if the candles' timeframe is not the ladder's.
     """
+    if cache is None:
+        return build_frame(series, ladder, spec)
     # What outside columns hold now is both hashed and read: a file that changes must not part them.
     fixed = replace(
         spec,

@@ -57,4 +57,4 @@ class HealthSnapshot:
     loop_lag: float | None
     gpus: tuple[GpuHealth, ...]
     gpu_note: str
-    cache: CacheHealth | None = None
+    cache: CacheHealth | None

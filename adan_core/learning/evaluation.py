@@ -1,5 +1,6 @@
 """Judging a model on candles it has not seen: beside plain strategies, net of costs, by regime."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -7,10 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from adan_core.accounting.compiled import CODE_VERSION
 from adan_core.config.settings import Settings
+from adan_core.data.cache import DataCache
+from adan_core.data.cache_entry import CacheKey
+from adan_core.data.frames import cached_frame
 from adan_core.data.series import CandleSeries
 from adan_core.data.split import Period, split_by_fractions
-from adan_core.data.state import build_frame
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import DataError, ModelError
 from adan_core.domain.time import Milliseconds, iso
@@ -25,7 +29,7 @@ from adan_core.learning.backtest import (
 from adan_core.learning.inference import NumpyPolicy
 from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.metrics import PerformanceMetrics
-from adan_core.learning.regime import REGIMES, detect_regimes
+from adan_core.learning.regime import REGIMES, detect_regimes, regime_model
 from adan_core.learning.registry import ServiceModel
 
 EVALUATION_SCHEMA_VERSION = 1
@@ -146,7 +150,11 @@ def _seen(
 
 
 def evaluate(
-    model: ServiceModel, series: CandleSeries, settings: Settings, dataset: str
+    model: ServiceModel,
+    series: CandleSeries,
+    settings: Settings,
+    dataset: str,
+    cache: DataCache | None = None,
 ) -> Evaluation:
     """Judge ``model`` on the test part of ``series``; ModelError or DataError if that cannot be."""
     if series.timeframe != model.card.timeframes[0]:
@@ -157,7 +165,7 @@ def evaluate(
     period = judging_period(series, settings, model)
     known = series.slice(0, period.stop)
     spec = with_external(model.features, settings)
-    frame = build_frame(known, model.card.timeframes, spec)
+    frame = cached_frame(known, model.card.timeframes, spec, cache)
     start = max(period.start, frame.ready)
     if period.stop - start < 2:
         raise DataError(
@@ -175,7 +183,7 @@ def evaluate(
         BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), plain, capital),
         SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), plain, capital),
     }
-    regimes = detect_regimes(known).regimes[start : period.stop - 1]
+    regimes = _regimes(known, cache)[start : period.stop - 1]
     results = tuple(
         StrategyResult(name, run.metrics(), by_regime(run, regimes)) for name, run in runs.items()
     )
@@ -208,6 +216,17 @@ def evaluate(
         saturation=saturation,
         verdict=_verdict(excess, saturation),
     )
+
+
+def _regimes(series: CandleSeries, cache: DataCache | None) -> NDArray[np.int64]:
+    """Return the regime reported at each close, shape (n,), out of the cache where there is one."""
+    if cache is None:
+        return detect_regimes(series).regimes
+    model = regime_model()
+    weights = hashlib.blake2b(model.weights.tobytes() + model.bias.tobytes(), digest_size=16)
+    key = CacheKey("regimes", series.content_hash, weights.hexdigest(), CODE_VERSION)
+    kept = cache.fetch(key, lambda: {"regimes": detect_regimes(series).regimes})
+    return kept["regimes"]
 
 
 def by_regime(run: Backtest, regimes: NDArray[np.int64]) -> tuple[RegimeResult, ...]:

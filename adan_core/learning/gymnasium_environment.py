@@ -5,7 +5,9 @@
 The part before the colon is this module, which gymnasium imports: that registers the name.
 """
 
+import functools
 import os
+import warnings
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +16,7 @@ from gymnasium.envs.registration import EnvCreator
 
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
+from adan_core.data.cache import DataCache
 from adan_core.data.store import CandleStore
 from adan_core.domain.time import SystemClock
 from adan_core.learning.environment import TradingEnvironment
@@ -42,10 +45,19 @@ def trading_environment(
         settings.learning.steps,
         seed,
         SystemClock().now(),
+        _shared_cache(
+            locations.data_cache, settings.cache.memory_bytes, settings.cache.disk_bytes
+        ),
     ).plan
     return TradingEnvironment(
         plan.training, plan.learning.exposures, plan.capital, plan.learning.episode_length, seed
     )
+
+
+@functools.cache
+def _shared_cache(folder: Path, memory_bytes: int, disk_bytes: int) -> DataCache:
+    """Return the one cache of this process: many environments made side by side read one state."""
+    return DataCache(folder, memory_bytes, disk_bytes, warnings.warn)
 
 
 # Any creator takes any words, says gymnasium's type; this one takes its own.

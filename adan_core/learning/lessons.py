@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from adan_core.config.settings import Settings
+from adan_core.data.cache import DataCache
 from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
@@ -68,6 +69,7 @@ def new_lesson(
     steps: int,
     seed: int,
     now: Milliseconds,
+    cache: DataCache | None = None,
 ) -> Lesson:
     """Plan a new run; ``features`` is the feature file's text.
 
@@ -75,7 +77,7 @@ def new_lesson(
     """
     ladder = ladder_of(settings, series[0].timeframe)
     spec = with_external(FeatureSet.parse(features, settings.features), settings)
-    parts = tuple(prepare(one, ladder, spec, settings) for one in series)
+    parts = tuple(prepare(one, ladder, spec, settings, cache) for one in series)
     stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
     record = RunRecord(
         schema_version=RUN_SCHEMA_VERSION,
@@ -100,7 +102,9 @@ def settings_of(record: RunRecord) -> Settings:
     return Settings.model_validate_json(msgspec.json.encode(record.settings))
 
 
-def old_lesson(record: RunRecord, series: tuple[CandleSeries, ...]) -> Lesson:
+def old_lesson(
+    record: RunRecord, series: tuple[CandleSeries, ...], cache: DataCache | None = None
+) -> Lesson:
     """Plan the rest of a run from its record alone; DataError if its candles have changed since."""
     settings = settings_of(record)
     ladder = tuple(Timeframe.parse(text) for text in record.ladder)
@@ -125,7 +129,7 @@ def old_lesson(record: RunRecord, series: tuple[CandleSeries, ...]) -> Lesson:
             f"content {record.external_hash}",
             "restore their files, or start a new run",
         )
-    parts = tuple(prepare(one, ladder, spec, settings) for one in series)
+    parts = tuple(prepare(one, ladder, spec, settings, cache) for one in series)
     return _lesson(record, parts, settings)
 
 

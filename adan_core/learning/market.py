@@ -7,12 +7,14 @@ import numpy as np
 
 from adan_core.config.locations import Locations, shipped
 from adan_core.config.settings import Settings
+from adan_core.data.cache import DataCache
 from adan_core.data.external import open_externals
 from adan_core.data.features import FeatureSet
+from adan_core.data.frames import cached_frame
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
 from adan_core.data.split import Split, split_by_fractions
-from adan_core.data.state import StateFrame, build_frame
+from adan_core.data.state import StateFrame
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
@@ -130,10 +132,14 @@ class Prepared:
 
 
 def prepare(
-    series: CandleSeries, ladder: tuple[Timeframe, ...], spec: FeatureSet, settings: Settings
+    series: CandleSeries,
+    ladder: tuple[Timeframe, ...],
+    spec: FeatureSet,
+    settings: Settings,
+    cache: DataCache | None = None,
 ) -> Prepared:
-    """Build the state of ``series`` and split it in time; DataError if a part has no usable rows."""
-    frame = build_frame(series, ladder, spec)
+    """Take the state of ``series`` and split it in time; DataError if a part has no usable rows."""
+    frame = cached_frame(series, ladder, spec, cache)
     split = split_by_fractions(
         series, settings.learning.train_fraction, settings.learning.validation_fraction
     )

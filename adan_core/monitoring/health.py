@@ -10,7 +10,7 @@ import psutil
 
 from adan_core.config.settings import Monitoring
 from adan_core.domain.alerts import Severity
-from adan_core.domain.health import GpuHealth, HealthSnapshot
+from adan_core.domain.health import CacheHealth, GpuHealth, HealthSnapshot
 from adan_core.domain.time import Clock, Milliseconds
 from adan_core.monitoring.alerts import AlertManager
 from adan_core.monitoring.gpu import GpuReading, read_gpus
@@ -20,7 +20,7 @@ Reading = TypeVar("Reading")
 
 @dataclass(frozen=True, slots=True)
 class MachineReading:
-    """CPU, memory and disk at one instant; percentages 0-100, sizes in bytes."""
+    """CPU, memory, disk and the cache at one instant; percentages 0-100, sizes in bytes."""
 
     taken_at: Milliseconds
     cpu_percent: float
@@ -30,10 +30,11 @@ class MachineReading:
     process_memory: int
     disk_percent: float
     disk_free: int
+    cache: CacheHealth
 
 
-def read_machine(clock: Clock, disk: Path) -> MachineReading:
-    """Ask the operating system; ``disk`` lies on the disk that ADAN writes to."""
+def read_machine(clock: Clock, disk: Path, cache: Callable[[], CacheHealth]) -> MachineReading:
+    """Ask the operating system and the cache; ``disk`` lies on the disk that ADAN writes to."""
     memory = psutil.virtual_memory()
     usage = psutil.disk_usage(str(next(p for p in (disk, *disk.parents) if p.exists())))
     return MachineReading(
@@ -45,6 +46,7 @@ def read_machine(clock: Clock, disk: Path) -> MachineReading:
         process_memory=psutil.Process().memory_info().rss,
         disk_percent=usage.percent,
         disk_free=usage.free,
+        cache=cache(),
     )
 
 
@@ -111,9 +113,13 @@ class HealthMonitor:
         clock: Clock,
         alerts: AlertManager,
         loop_lag: Callable[[], float | None],
+        cache: Callable[[], CacheHealth],
         gpus: Callable[[], GpuReading] = read_gpus,
     ) -> None:
-        """``loop_lag`` returns the trading loop's delay in milliseconds, None while not known."""
+        """``loop_lag`` returns the trading loop's delay in milliseconds, None while not known.
+
+        ``cache`` may look at the disk: it is asked in the machine's own probe.
+        """
         self._settings = settings
         self._clock = clock
         self._alerts = alerts
@@ -121,7 +127,7 @@ class HealthMonitor:
         self._judging = threading.Lock()
         self._levels: dict[str, Severity] = {}
         self._machine = _Probe(
-            "machine", lambda: read_machine(clock, disk), clock, self._judge, self._cadence
+            "machine", lambda: read_machine(clock, disk, cache), clock, self._judge, self._cadence
         )
         self._gpus = _Probe("GPU", gpus, clock, self._judge, self._cadence)
 
@@ -162,6 +168,7 @@ class HealthMonitor:
             loop_lag=self._loop_lag(),
             gpus=gpus,
             gpu_note=note,
+            cache=machine.cache,
         )
 
     def _gpu_picture(self) -> tuple[tuple[GpuHealth, ...], str]:

@@ -15,6 +15,7 @@ import structlog
 from adan_core.config.locations import Locations
 from adan_core.config.manager import ConfigManager, Reload
 from adan_core.config.settings import Settings
+from adan_core.data.cache import DataCache
 from adan_core.domain.alerts import Alert, Severity
 from adan_core.domain.commands import FLATTEN_WORD, Command, CommandKind, CommandResult
 from adan_core.domain.errors import AdanError
@@ -68,7 +69,18 @@ class TradingCore:
         self._alerts = AlertManager(
             clock, monitoring.alert_cooldown, monitoring.alert_history, self._tell
         )
-        self._health = HealthMonitor(monitoring, locations.state, clock, self._alerts, self._watch)
+        cache = settings.cache
+        self._cache = DataCache(
+            locations.data_cache, cache.memory_bytes, cache.disk_bytes, self.warn
+        )
+        self._health = HealthMonitor(
+            monitoring,
+            locations.state,
+            clock,
+            self._alerts,
+            self._watch,
+            lambda: self._cache.statistics,
+        )
         self._kill = KillSwitch(
             plan.latch,
             lambda: open_exchange(settings, plan.market, plan.places, clock),
@@ -85,6 +97,7 @@ class TradingCore:
         self._started_at = clock.now()
         self._sequence = 0
         config.subscribe(("monitoring",), self._monitoring_changed)
+        config.subscribe(("cache",), self._cache_changed)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -257,6 +270,9 @@ class TradingCore:
         monitoring = settings.monitoring
         self._alerts.configure(monitoring.alert_cooldown, monitoring.alert_history)
         self._health.configure(monitoring)
+
+    def _cache_changed(self, settings: Settings) -> None:
+        self._cache.limit(settings.cache.memory_bytes, settings.cache.disk_bytes)
 
     def _on_training(self, record: TrainingProgress) -> None:
         if record.state is TrainingState.FAILED:

@@ -1,6 +1,6 @@
-"""Health: processor, memory, disk and GPU of the machine the core runs on."""
+"""Health: processor, memory, disk and GPU of the machine the core runs on, and the core's cache."""
 
-from adan_core.domain.health import GpuHealth, HealthSnapshot
+from adan_core.domain.health import CacheHealth, GpuHealth, HealthSnapshot
 from adan_tui import figures
 from adan_tui.lines import Ink, Line, Picture
 from adan_tui.text import clean
@@ -31,6 +31,28 @@ def _gpu(gpu: GpuHealth, width: int) -> Line:
     return _gauge("GPU", gpu.utilisation, f"{used}, {warmth}, {clean(gpu.name)}", width)
 
 
+def _counts(cache: CacheHealth) -> str:
+    parts = [f"{cache.hits:,} hits", f"{cache.misses:,} misses", f"{cache.evictions:,} evicted"]
+    if cache.damaged:
+        parts.append(f"{cache.damaged:,} damaged")
+    if cache.failures:
+        parts.append(f"{cache.failures:,} refused by the disk")
+    return ", ".join(parts)
+
+
+def _cache(cache: CacheHealth | None, width: int) -> list[Line]:
+    """What the core itself has had of the cache, and how full it is; on two lines where one is short."""
+    label = (f"{'cache':<7}", Ink.MUTED)
+    if cache is None:
+        return [(label, (figures.MISSING, Ink.MUTED))]
+    memory = f"{figures.size(cache.memory_bytes)} of {figures.size(cache.memory_limit)}"
+    disk = f"{figures.size(cache.disk_bytes)} of {figures.size(cache.disk_limit)}"
+    counts, sizes = _counts(cache), f"{memory}, disk {disk}"
+    if len(label[0]) + len(counts) + 2 + len(sizes) <= width:
+        return [(label, (counts, Ink.STRONG), (f", {sizes}", Ink.MUTED))]
+    return [(label, (counts, Ink.STRONG)), ((f"{'':<7}{sizes}", Ink.MUTED),)]
+
+
 def _lines(health: HealthSnapshot, width: int) -> list[Line]:
     memory = f"{figures.size(health.memory_used)} of {figures.size(health.memory_total)}"
     lines = [
@@ -41,7 +63,7 @@ def _lines(health: HealthSnapshot, width: int) -> list[Line]:
     lines += [_gpu(gpu, width) for gpu in health.gpus]
     if not health.gpus:
         lines.append((("GPU    ", Ink.MUTED), (f"N/A: {clean(health.gpu_note)}", Ink.MUTED)))
-    return lines
+    return lines + _cache(health.cache, width)
 
 
 def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001

@@ -11,7 +11,7 @@ from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.config.settings import Monitoring
 from adan_core.domain.alerts import Alert, Severity
-from adan_core.domain.health import GpuHealth
+from adan_core.domain.health import CacheHealth, GpuHealth
 from adan_core.domain.time import SECOND, ManualClock
 from adan_core.monitoring import health as module
 from adan_core.monitoring.alerts import AlertManager
@@ -20,6 +20,7 @@ from adan_core.monitoring.health import HealthMonitor, MachineReading, read_mach
 
 PATIENCE = 20.0
 LIMITS: Monitoring = load_settings(locate(Path("nowhere"), {})).settings.monitoring
+CACHE = CacheHealth(12, 3, 1, 0, 0, 2, 45_000, 90_000, 5, 180_000, 200_000)
 GPU = GpuHealth("Test GPU", 40.0, 1_000, 4_000, 61.0)
 
 
@@ -43,14 +44,15 @@ class Machine:
             self.clock,
             manager,
             lambda: 1.5,
+            lambda: CACHE,
             self.gpus,
         )
 
-    def machine(self, clock: ManualClock, _: Path) -> MachineReading:
+    def machine(self, clock: ManualClock, *_: object) -> MachineReading:
         self.read.set()
         if self.error:
             raise self.error
-        return MachineReading(clock.now(), 1.0, self.memory, 1, 2, 3, self.disk, 4)
+        return MachineReading(clock.now(), 1.0, self.memory, 1, 2, 3, self.disk, 4, CACHE)
 
     def gpus(self) -> GpuReading:
         self.gpu_asked.set()
@@ -73,7 +75,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
 
 
 def test_the_real_machine_answers_with_sane_figures(tmp_path: Path) -> None:
-    reading = read_machine(ManualClock(7), tmp_path / "not" / "there")
+    reading = read_machine(ManualClock(7), tmp_path / "not" / "there", lambda: CACHE)
     assert reading.taken_at == 7
     assert 0 < reading.memory_percent < 100
     assert reading.memory_total == psutil.virtual_memory().total
@@ -101,6 +103,7 @@ def test_a_picture_carries_what_was_read(machine: Machine) -> None:
     assert (picture.taken_at, picture.memory_percent, picture.loop_lag) == (5_000, 10.0, 1.5)
     assert picture.gpus == (GPU,)
     assert picture.gpu_note == ""
+    assert picture.cache == CACHE
     assert machine.said == []
 
 

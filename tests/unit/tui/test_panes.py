@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adan_core.domain.alerts import Alert, Severity
+from adan_core.domain.health import CacheHealth
 from adan_core.domain.market import MarketSource
+from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import EngineState, KillKind, KillPhase, Mode
 from adan_core.domain.training import TrainingState
 from adan_tui.layout import LEFT, RIGHT, TABS, make_pane
@@ -254,6 +256,31 @@ def test_suppressed_repeats_are_counted() -> None:
     again = Alert(9, "X", Severity.INFO, "again", NOW, 4, acknowledged=False)
     view = View(NOW, SCREEN, replace(live_snapshot(), alerts=(again,)))
     assert "(x5)" in told(alerts.draw(view, 60, 5))
+
+
+@pytest.mark.parametrize("width", [46, 100])
+def test_health_says_what_the_cache_has_served_and_how_full_it_is(width: int) -> None:
+    text = told(health.draw(LIVE, width, 8))
+    assert "12 hits, 3 misses, 1 evicted" in text
+    assert "45 MB of 512 MB, disk 180 MB of 4.0 GB" in text
+    assert "damaged" not in text
+    assert "refused" not in text
+
+
+def test_health_says_what_is_wrong_with_the_cache() -> None:
+    core = live_snapshot()
+    assert core.health is not None
+    assert core.health.cache is not None
+    ill = replace(core.health.cache, damaged=2, failures=5)
+    text = told(health.draw(View(NOW, SCREEN, with_cache(ill)), 100, 8))
+    assert "2 damaged, 5 refused by the disk" in text
+    assert "cache  N/A" in told(health.draw(View(NOW, SCREEN, with_cache(None)), 100, 8))
+
+
+def with_cache(cache: CacheHealth | None) -> CoreSnapshot:
+    core = live_snapshot()
+    assert core.health is not None
+    return replace(core, health=replace(core.health, cache=cache))
 
 
 def test_health_names_the_gpu_or_says_why_there_is_none() -> None:
