@@ -66,6 +66,19 @@ class Locations:
         """The paper venue's own books (SQLite)."""
         return self.state / "paper.sqlite"
 
+    def account_journal(self, account: str) -> Path:
+        """The journal of a paper account on an exchange's candles, e.g. ``binance-USDT``."""
+        return self.state / f"journal-{account}.sqlite"
+
+    def account_exchange(self, account: str) -> Path:
+        """The paper venue's books of such an account."""
+        return self.state / f"paper-{account}.sqlite"
+
+    def accounts(self) -> tuple[str, ...]:
+        """Return the accounts on exchanges' candles that there are, in alphabetical order."""
+        found = self.state.glob("journal-*.sqlite")
+        return tuple(sorted(path.stem.removeprefix("journal-") for path in found))
+
     @property
     def kill_latch(self) -> Path:
         """The kill switch's latch."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
+from adan_core.config.candle_checks import Validation
 from adan_core.config.policy import Applies, Limit, Section
 from adan_core.config.risk_tiers import Fraction, Tier, check_bounds
 from adan_core.domain.candles import Timeframe
@@ -60,12 +61,40 @@ Count = Annotated[int, Field(ge=1)]
 class Market(Section):
     """Where candles come from."""
 
-    source: Annotated[Literal["simulated", "dataset"], RESTART]
+    source: Annotated[Literal["simulated", "dataset", "exchange"], RESTART]
     symbols: Annotated[tuple[Symbol, ...], Field(min_length=1), AfterValidator(_unique), RESTART]
     timeframe: Annotated[TimeframeField, RESTART]
     seed: Annotated[int, Field(ge=0), RESTART]
     candle_seconds: Annotated[Positive, RESTART]
     dataset: Annotated[str | None, RESTART]
+
+
+class Exchange(Section):
+    """Whose candles are traded on with source exchange, and how far two sources may be apart."""
+
+    name: Annotated[str | None, RESTART]
+    base_url: Annotated[str | None, RESTART]
+    second: Annotated[str | None, RESTART]
+    second_base_url: Annotated[str | None, RESTART]
+    first_candles: Annotated[Count, RESTART]
+    close_grace: Annotated[float, Field(ge=0.0, le=60.0), NOW]
+    deviation_warning: Annotated[Positive, NOW]
+    deviation_reducing: Annotated[Positive, NOW, LIMIT]
+    agreeing_candles: Annotated[Count, NOW, Limit(larger=False)]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.deviation_warning >= self.deviation_reducing:
+            raise ValueError(
+                f"deviation_warning {self.deviation_warning:g} must lie below deviation_reducing "
+                f"{self.deviation_reducing:g}"
+            )
+        if self.second is not None and (self.second, self.second_base_url) == (
+            self.name,
+            self.base_url,
+        ):
+            raise ValueError(f"second must be another source than {self.name} itself")
+        return self
 
 
 class Account(Section):
@@ -205,6 +234,17 @@ class Staleness(Section):
     other_cadences: Annotated[Positive, NOW]
     candle_grace_seconds: Annotated[Positive, NOW]
     candle_grace_fraction: Annotated[Positive, NOW]
+    stream_silent: Annotated[Positive, NOW]
+    stream_reconnect: Annotated[Positive, NOW]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.stream_silent > self.stream_reconnect:
+            raise ValueError(
+                f"stream_silent {self.stream_silent:g} must not exceed stream_reconnect "
+                f"{self.stream_reconnect:g}"
+            )
+        return self
 
 
 class Screen(Section):
@@ -221,6 +261,7 @@ class Settings(Section):
 
     schema_version: Annotated[Literal[1], RESTART]
     market: Market
+    exchange: Exchange
     ladders: Annotated[dict[TimeframeField, tuple[TimeframeField, ...]], RESTART]
     features: Annotated[str, RESTART]
     external: Annotated[dict[str, AbsolutePath], RESTART]
@@ -232,6 +273,7 @@ class Settings(Section):
     monitoring: Monitoring
     cache: Cache
     staleness: Staleness
+    validation: Validation
     screen: Screen
 
     @model_validator(mode="after")
@@ -252,7 +294,9 @@ class Settings(Section):
             )
         if self.market.source == "dataset" and self.market.dataset is None:
             raise ValueError("market.source is dataset, so market.dataset must name one")
-        if self.market.source == "simulated":
+        if self.market.source == "exchange" and self.exchange.name is None:
+            raise ValueError("market.source is exchange, so exchange.name must name one")
+        if self.market.source != "dataset":
             for symbol in self.market.symbols:
                 if symbol.partition("/")[2] != self.account.quote:
                     raise ValueError(

@@ -14,7 +14,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Candle, ClosedCandles, Timeframe
 from adan_core.domain.errors import DataError
-from adan_core.domain.market import MarketSource
+from adan_core.domain.market import MarketSource, StreamStatus
 from adan_core.domain.time import Clock, Milliseconds
 
 Wait = Callable[[float], Awaitable[bool]]
@@ -44,6 +44,19 @@ class CandleFeed(Protocol):
         """The pace in seconds of the machine's clock; 0: as fast as the reader reads."""
         ...
 
+    @property
+    def stream(self) -> StreamStatus | None:
+        """How the stream that candles are announced by is; None where there is none."""
+        ...
+
+    async def prepare(self) -> bool:
+        """Fetch what the feed's history lacks, however long it takes; False if told to stop first."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection; no candle comes after it."""
+        ...
+
     def history(self, count: int) -> tuple[CandleSeries, ...]:
         """Return each symbol's last ``count`` candles before the feed's first, fewer if none exist."""
         ...
@@ -53,7 +66,20 @@ class CandleFeed(Protocol):
         ...
 
 
-class SimulatedFeed:
+class _AtHand:
+    """What feeds have in common whose candles are all here already."""
+
+    stream: StreamStatus | None = None
+
+    async def prepare(self) -> bool:
+        """Nothing is lacking."""
+        return True
+
+    async def close(self) -> None:
+        """Nothing is connected."""
+
+
+class SimulatedFeed(_AtHand):
     """Endless candles of simulated markets, one instant every ``seconds_per_candle`` seconds.
 
     ``start_index`` is the first candle delivered; a feed that resumes after a close time starts at
@@ -96,7 +122,7 @@ class SimulatedFeed:
             index += 1
 
 
-class SeriesFeed:
+class SeriesFeed(_AtHand):
     """Recorded candles, replayed in the order of their close times.
 
     Starts with the first candle that closes after ``after`` (None: with the very first).

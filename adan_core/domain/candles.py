@@ -47,7 +47,14 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class ClosedCandles:
-    """The candles of one timeframe that closed at one instant, one per symbol, in symbol order."""
+    """The candles of one timeframe that closed at one instant, one per symbol, in symbol order.
+
+    ``age`` is how long ago that was when the feed had them, by the market's own clock.
+    ``settle_only``: they came late, or while the feed could not be trusted to be up to date, so that
+    fills are booked and nothing is decided on them.
+    """
 
     close_time: Milliseconds
     candles: tuple[tuple[str, Candle], ...]
+    age: Milliseconds = 0
+    settle_only: bool = False

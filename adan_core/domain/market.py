@@ -56,10 +56,40 @@ class RegimeReading:
 
 
 class MarketSource(StrEnum):
-    """Where candles come from; none of these is a live market, and the screen says so."""
+    """Where candles come from; only EXCHANGE is a real market, and the screen says so.
+
+    A TEST_VENUE is an exchange's driver pinned to another host than the exchange's own.
+    """
 
     SIMULATED = "SIMULATED"
     REPLAY = "REPLAY"
+    EXCHANGE = "EXCHANGE"
+    TEST_VENUE = "SIMULATED TEST VENUE"
+
+    @property
+    def live(self) -> bool:
+        """Whether candles arrive as they close, so that their time is the wall clock's."""
+        return self in (MarketSource.EXCHANGE, MarketSource.TEST_VENUE)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """The state of an exchange's stream; instants are the wall clock's.
+
+    ``heard_at`` is when it last told anything, None before it ever did; it was begun at
+    ``began_at`` and counts as silent from the age ``silent_after``. ``paused`` says why nothing is
+    decided meanwhile (empty: decisions are taken).
+    """
+
+    began_at: Milliseconds
+    heard_at: Milliseconds | None
+    silent_after: Milliseconds
+    paused: str
+
+    def silence(self, now: Milliseconds) -> Milliseconds | None:
+        """Return how long the stream has been silent at ``now``; None while it is not."""
+        age = now - (self.began_at if self.heard_at is None else self.heard_at)
+        return age if age > self.silent_after else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +97,8 @@ class MarketStatus:
     """The state of the candle feed.
 
     ``market_time`` is the close of the newest candle in the market's own time, ``received_at`` the
-    wall-clock instant it arrived; ``stale_after`` is the age at which the feed counts as stale.
+    wall-clock instant from which it ages: that of its arrival or, on an exchange, of its close.
+    ``stale_after`` is the age at which the feed counts as stale; ``stream`` is an exchange's alone.
     """
 
     source: MarketSource
@@ -78,3 +109,4 @@ class MarketStatus:
     received_at: Milliseconds | None
     stale_after: Milliseconds
     finished: bool
+    stream: StreamStatus | None = None

@@ -11,13 +11,16 @@ import numpy as np
 from adan_core.config.locations import Locations
 from adan_core.config.settings import Settings
 from adan_core.data.feed import CandleFeed, SeriesFeed, SimulatedFeed, Wait
+from adan_core.data.live import ExchangeFeed, LiveLimits
+from adan_core.data.live_shelf import CandleShelf
+from adan_core.data.live_venue import ExchangeVenue, VenueName
 from adan_core.data.state import StateStream
 from adan_core.data.store import CandleStore
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.alerts import Alarm
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError, ModelError
-from adan_core.domain.market import Costs
+from adan_core.domain.market import Costs, MarketSource
 from adan_core.domain.state import Mode
 from adan_core.domain.time import SECOND, Clock, Milliseconds
 from adan_core.learning.market import feature_set, market_rules
@@ -25,6 +28,7 @@ from adan_core.learning.regime import RegimeDetector
 from adan_core.learning.registry import ServiceModel
 from adan_core.trading.database import Durability
 from adan_core.trading.desk import Desk
+from adan_core.trading.doubt import DoubtLimits, MarketDoubt
 from adan_core.trading.engine import KillFact, Sizing, TradingEngine
 from adan_core.trading.exchanges.paper import PaperExchange
 from adan_core.trading.journal import Journal
@@ -50,17 +54,25 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class MarketPlan:
-    """Which candles are traded: a simulated market's, or those of a stored data set."""
+    """Which candles are traded: a simulated market's, a stored data set's or, live, an exchange's."""
 
     mode: Mode
     symbols: tuple[str, ...]
     timeframe: Timeframe
     dataset: str | None
+    venue: VenueName | None = None
 
     @property
     def replayed(self) -> bool:
         """Whether the candles are recorded ones."""
         return self.dataset is not None
+
+    @property
+    def source(self) -> MarketSource:
+        """Where the candles come from."""
+        if self.venue is not None:
+            return MarketSource.TEST_VENUE if self.venue.simulated else MarketSource.EXCHANGE
+        return MarketSource.REPLAY if self.replayed else MarketSource.SIMULATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,7 @@ class TradingParts:
     journal: Journal
     exchange: PaperExchange
     portfolio: PortfolioManager
+    doubt: MarketDoubt
 
 
 def plan_market(
@@ -89,7 +102,35 @@ def plan_market(
             )
         series = CandleStore(locations.datasets).read(name)
         return MarketPlan(mode, (series.symbol,), series.timeframe, name)
-    return MarketPlan(mode, market.symbols, market.timeframe, None)
+    venue = exchange_name(settings) if market.source == "exchange" else None
+    return MarketPlan(mode, market.symbols, market.timeframe, None, venue)
+
+
+def exchange_name(settings: Settings) -> VenueName:
+    """Return the exchange of the settings; ConfigurationError if they name none."""
+    if settings.exchange.name is None:
+        raise ConfigurationError("no exchange", "its name as ccxt writes it", "set exchange.name")
+    return VenueName(settings.exchange.name, settings.exchange.base_url)
+
+
+def open_venues(
+    settings: Settings,
+    name: VenueName,
+    symbols: tuple[str, ...],
+    timeframe: Timeframe,
+    clock: Clock,
+) -> tuple[ExchangeVenue, ExchangeVenue | None]:
+    """Return the exchange whose candles are traded and the one they are compared with, if any.
+
+    Nothing is asked of them yet. UsageError for one that ccxt does not know or that streams no
+    candles, ConfigurationError for one without candles of ``timeframe``.
+    """
+    other = settings.exchange.second
+    second = None if other is None else VenueName(other, settings.exchange.second_base_url)
+    return (
+        ExchangeVenue(name, symbols, timeframe, clock),
+        None if second is None else ExchangeVenue(second, symbols, timeframe, clock),
+    )
 
 
 def open_exchange(
@@ -132,6 +173,25 @@ def stale_after(settings: Settings, seconds_per_candle: float) -> Milliseconds:
         staleness.candle_grace_seconds, staleness.candle_grace_fraction * seconds_per_candle
     )
     return round((seconds_per_candle + grace) * SECOND)
+
+
+def live_limits(settings: Settings, timeframe: Timeframe) -> LiveLimits:
+    """Return from when on live data are not to be trusted, by the table of the settings."""
+    staleness, seconds = settings.staleness, timeframe.duration / SECOND
+    return LiveLimits(
+        silent_after=round(staleness.stream_silent * SECOND),
+        reconnect_after=round(staleness.stream_reconnect * SECOND),
+        late_after=stale_after(settings, seconds) - timeframe.duration,
+        close_grace=round(settings.exchange.close_grace * SECOND),
+    )
+
+
+def doubt_limits(settings: Settings) -> DoubtLimits:
+    """Return how far two sources of a candle may be apart."""
+    exchange = settings.exchange
+    return DoubtLimits(
+        exchange.deviation_warning, exchange.deviation_reducing, exchange.agreeing_candles
+    )
 
 
 def assemble(
@@ -197,6 +257,7 @@ def assemble(
         )
         for symbol in plan.symbols
     ]
+    doubt = MarketDoubt(doubt_limits(settings), journal, alarm)
     engine = TradingEngine(
         desks=desks,
         policy=model.policy,
@@ -207,30 +268,48 @@ def assemble(
         orders=orders,
         risk=risk,
         venue=exchange,
+        doubt=doubt,
         kill=kill,
         clock=clock,
         alarm=alarm,
         config_hash=config_hash,
     )
-    feed = open_feed(
-        settings, plan, locations, engine.resumes_after, wait, clock, seconds_per_candle
-    )
-    return TradingParts(engine, feed, orders, risk, journal, exchange, portfolio)
+    feed = open_feed(settings, plan, locations, engine, wait, clock, seconds_per_candle, alarm)
+    return TradingParts(engine, feed, orders, risk, journal, exchange, portfolio, doubt)
 
 
 def open_feed(
     settings: Settings,
     plan: MarketPlan,
     locations: Locations,
-    after: Milliseconds | None,
+    engine: TradingEngine,
     wait: Wait,
     clock: Clock,
     seconds_per_candle: float,
+    alarm: Alarm,
 ) -> CandleFeed:
-    """Return the candles that follow the close ``after`` (None: the first ones)."""
+    """Return the candles that follow the last ones ``engine`` has settled (none: the first ones)."""
+    after = engine.resumes_after
+    store = CandleStore(locations.datasets)
     if plan.dataset is not None:
-        series = CandleStore(locations.datasets).read(plan.dataset)
+        series = store.read(plan.dataset)
         return SeriesFeed((series,), wait, clock, seconds_per_candle, after)
+    if plan.venue is not None:
+        venue, second = open_venues(settings, plan.venue, plan.symbols, plan.timeframe, clock)
+        return ExchangeFeed(
+            venue,
+            plan.symbols,
+            plan.timeframe,
+            CandleShelf(store, plan.venue, plan.timeframe),
+            live_limits(settings, plan.timeframe),
+            settings.exchange.first_candles,
+            engine.closes,
+            wait,
+            clock,
+            alarm,
+            engine.sources_compared,
+            second,
+        )
     markets = [
         SimulatedMarket(
             symbol,

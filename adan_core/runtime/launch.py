@@ -13,15 +13,16 @@ from adan_core.config.locations import Locations
 from adan_core.config.manager import ConfigManager
 from adan_core.config.settings import Settings
 from adan_core.config.watcher import Watcher
-from adan_core.domain.errors import SystemFailure
+from adan_core.data.live_venue import VenueName
+from adan_core.domain.errors import ModelError, SecurityError, SystemFailure, UsageError
 from adan_core.domain.state import Mode
-from adan_core.domain.time import Clock
+from adan_core.domain.time import SECOND, Clock
 from adan_core.learning.market import feature_set
 from adan_core.learning.registry import ModelRegistry, ServiceModel
 from adan_core.monitoring.log_file import LogFile
 from adan_core.monitoring.logging import LogSystem, configure_logging
 from adan_core.resilience.files import ExclusiveLock, exclusive_lock, make_folder, private_folder
-from adan_core.runtime.assembly import MarketPlan, Places, plan_market
+from adan_core.runtime.assembly import MarketPlan, Places, open_venues, plan_market
 from adan_core.runtime.control import ControlServer
 from adan_core.runtime.core import TradingCore
 from adan_core.runtime.models import open_registry
@@ -108,6 +109,8 @@ def launch(
     refuse_exposed_secrets((*own_files, locations.config / ".env", locations.log_file), environment)
     config = ConfigManager(locations, options.overrides, environment, clock)
     market = plan_market(config.settings, options.mode, options.dataset, locations)
+    if market.venue is not None:
+        _check_live(options, market, market.venue, config.settings, clock)
     model = choose_model(
         open_registry(locations), options.model, market, config.settings, locations
     )
@@ -120,16 +123,14 @@ def launch(
     else:
         private_folder(locations.state)
         lock = exclusive_lock(locations.core_lock)
-        places = Places(locations.journal, locations.paper_exchange, Durability.FULL)
+        places = account_places(locations, market, config.settings.account.quote)
         latch = KillLatch(locations.kill_latch)
     log = configure_logging(LogFile(locations.log_file, clock), clock, echo=echo)
     plan = CorePlan(
         market=market,
         places=places,
         model=model,
-        seconds_per_candle=(
-            config.settings.market.candle_seconds if options.pace is None else options.pace
-        ),
+        seconds_per_candle=_pace(options, market, config.settings),
         latch=latch,
         home=options.home,
         overrides=options.overrides,
@@ -148,6 +149,42 @@ def launch(
     )
     audit_check.start()
     return RunningCore(core, config, log, watcher, audit_check, server, lock, temporary)
+
+
+def account_places(locations: Locations, market: MarketPlan, quote: str) -> Places:
+    """Return where the paper account's books lie: each exchange's candles have an account of their own.
+
+    Money that was made on one market is never carried to another.
+    """
+    if market.venue is None:
+        return Places(locations.journal, locations.paper_exchange, Durability.FULL)
+    account = f"{market.venue.label}-{quote}"
+    return Places(
+        locations.account_journal(account), locations.account_exchange(account), Durability.FULL
+    )
+
+
+def _check_live(
+    options: LaunchOptions,
+    market: MarketPlan,
+    venue: VenueName,
+    settings: Settings,
+    clock: Clock,
+) -> None:
+    """Refuse, before anything starts, what an exchange's candles cannot do."""
+    if options.pace is not None:
+        raise UsageError(
+            f"a pace of {options.pace:g} s on an exchange's candles",
+            "the exchange's own pace",
+            "leave --pace out",
+        )
+    open_venues(settings, venue, market.symbols, market.timeframe, clock)
+
+
+def _pace(options: LaunchOptions, market: MarketPlan, settings: Settings) -> float:
+    if market.venue is not None:
+        return market.timeframe.duration / SECOND
+    return settings.market.candle_seconds if options.pace is None else options.pace
 
 
 def check_audit(audit_file: Path, warn: Callable[[str], None]) -> None:
@@ -171,9 +208,12 @@ def choose_model(
     """Return the model asked for; else the shipped one on the simulated market it was made for.
 
     On recorded candles it is the newest usable one. A model trained here never goes into service
-    on the paper account because it happens to be newer. ModelError if none fits.
+    on the paper account because it happens to be newer: on an exchange's candles it must be named
+    or be the only one, and trained on real candles. ModelError if none fits.
     """
     schema = feature_set(settings, locations).schema_hash(settings.ladders[market.timeframe])
+    if market.venue is not None:
+        return choose_live_model(registry, wanted, market.venue, schema)
     if wanted is not None:
         return registry.load(wanted, schema)
     if not market.replayed:
@@ -181,3 +221,52 @@ def choose_model(
             if listed.shipped and not listed.refused:
                 return registry.load(listed.model_id, schema)
     return registry.default(schema)
+
+
+def choose_live_model(
+    registry: ModelRegistry, wanted: str | None, venue: VenueName, schema: str
+) -> ServiceModel:
+    """Return the model asked for, else the only one trained on real candles; ModelError otherwise.
+
+    One trained on synthetic candles, such as the shipped one, knows a market that does not exist: it
+    is refused on an exchange's candles, and on a test venue's unless it is named.
+    """
+    remedy = (
+        "train one on the exchange's history (`adan-core data download`, `adan-core train`), then "
+        "name it with --model"
+    )
+    if wanted is not None:
+        model = registry.load(wanted, schema)
+        if model.card.synthetic and not venue.simulated:
+            raise ModelError(
+                f"model {wanted} was trained on synthetic candles ({model.card.trained_on})",
+                f"one trained on real candles, to decide on {venue.exchange}'s",
+                remedy,
+            )
+        return model
+    fitting: list[ServiceModel] = []
+    unfit: list[str] = []
+    for listed in registry.listing():
+        try:
+            model = registry.load(listed.model_id, schema)
+        except (ModelError, SecurityError) as error:
+            unfit.append(f"{listed.model_id} ({error.found})")
+            continue
+        if model.card.synthetic:
+            made_for = "made for the simulated market" if listed.shipped else "synthetic candles"
+            unfit.append(f"{listed.model_id} ({made_for})")
+        else:
+            fitting.append(model)
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise ModelError(
+            f"{len(fitting)} models could decide on {venue.exchange}'s candles",
+            "one, named with --model",
+            ", ".join(model.model_id for model in fitting),
+        )
+    raise ModelError(
+        f"no model was trained on real candles{': ' if unfit else ''}{', '.join(unfit)}",
+        f"one that was, to decide on {venue.exchange}'s",
+        remedy,
+    )

@@ -13,9 +13,10 @@ from adan_core.accounting.preparation import prepare_kernels
 from adan_core.config.locations import Locations
 from adan_core.config.manager import ConfigManager, Reload
 from adan_core.config.settings import Settings
+from adan_core.data.live import ExchangeFeed
 from adan_core.domain.alerts import Alarm, Severity
 from adan_core.domain.errors import AdanError, TradingError
-from adan_core.domain.market import MarketSource, MarketStatus
+from adan_core.domain.market import MarketStatus
 from adan_core.domain.time import SECOND, Clock, ManualClock, Milliseconds, iso
 from adan_core.learning.registry import ServiceModel
 from adan_core.monitoring.logging import correlated
@@ -26,6 +27,8 @@ from adan_core.runtime.assembly import (
     TradingParts,
     assemble,
     costs_of,
+    doubt_limits,
+    live_limits,
     sizing_of,
     stale_after,
 )
@@ -97,7 +100,7 @@ class TradingThread:
         self.lag: float | None = None
         self.heartbeat: Milliseconds = clock.now()
         self.market = MarketStatus(
-            source=MarketSource.REPLAY if plan.market.replayed else MarketSource.SIMULATED,
+            source=plan.market.source,
             description=_describe_market(plan, settings),
             timeframe=str(plan.market.timeframe),
             symbols=plan.market.symbols,
@@ -106,7 +109,7 @@ class TradingThread:
             stale_after=stale_after(settings, plan.seconds_per_candle),
             finished=False,
         )
-        config.subscribe(("risk", "costs", "staleness"), self._settings_changed)
+        config.subscribe(("risk", "costs", "staleness", "exchange"), self._settings_changed)
 
     def start(self) -> None:
         """Begin to trade."""
@@ -169,6 +172,8 @@ class TradingThread:
         beat = asyncio.create_task(self._beat())
         try:
             async with self._turn:
+                if not await parts.feed.prepare():
+                    return
                 # Beside the loop, which goes on beating while kernels are compiled.
                 await asyncio.to_thread(_warm, parts)
             if await self._reconcile(parts):
@@ -204,7 +209,9 @@ class TradingThread:
                 async with self._turn:
                     await parts.engine.on_candles(closed)
             self.market = replace(
-                self.market, market_time=closed.close_time, received_at=self._clock.now()
+                self.market,
+                market_time=max(closed.close_time, self.market.market_time or 0),
+                received_at=max(self._clock.now() - closed.age, self.market.received_at or 0),
             )
             if parts.engine.flat:
                 outcome = self._config.account_is_flat()
@@ -240,6 +247,7 @@ class TradingThread:
         self._look()
         parts.journal.close()
         await parts.exchange.close()
+        await parts.feed.close()
 
     async def _pause(self, seconds: float) -> bool:
         """Wait, but not beyond the moment the core is told to stop; say whether it was."""
@@ -260,6 +268,8 @@ class TradingThread:
             await asyncio.sleep(_BEAT_SECONDS)
             late = self._clock.monotonic() - before - _BEAT_SECONDS
             self.lag = max(late, 0.0) * SECOND
+            if self._parts is not None:
+                self.market = replace(self.market, stream=self._parts.feed.stream)
             self.heartbeat = self._clock.now()
 
     def _settings_changed(self, settings: Settings) -> None:
@@ -270,6 +280,9 @@ class TradingThread:
         def take_on() -> None:
             patience = stale_after(settings, self._plan.seconds_per_candle)
             self.market = replace(self.market, stale_after=patience)
+            if isinstance(parts.feed, ExchangeFeed):
+                parts.feed.limits = live_limits(settings, self._plan.market.timeframe)
+            parts.doubt.limits = doubt_limits(settings)
             parts.exchange.costs = costs_of(settings)
             parts.engine.sizing = sizing_of(settings)
             parts.engine.config_hash = self._config.loaded.config_hash
@@ -287,6 +300,10 @@ def _describe_market(plan: CorePlan, settings: Settings) -> str:
     market = plan.market
     if market.dataset is not None:
         return f"recorded candles of {market.dataset}"
+    if market.venue is not None:
+        kind = "NOT the exchange itself" if market.venue.simulated else "its own candles"
+        where = f" at {market.venue.base_url}" if market.venue.simulated else ""
+        return f"{market.venue.exchange}{where}, {kind}, orders on paper"
     return (
         f"made candles, seed {settings.market.seed}, one {market.timeframe} candle every "
         f"{plan.seconds_per_candle:g} s"

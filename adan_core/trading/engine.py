@@ -7,7 +7,7 @@ the same equity as in the learning environment and the backtest.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from adan_core.accounting.fills import market_price
 from adan_core.accounting.sizing import exposure_cap, order_for_target
+from adan_core.data.live_check import Comparison
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
 from adan_core.data.state import observation_hash
@@ -32,6 +33,7 @@ from adan_core.domain.snapshot import EquityPoint, Price
 from adan_core.domain.state import EngineState
 from adan_core.domain.time import SECOND, Clock, Milliseconds
 from adan_core.trading.desk import Desk
+from adan_core.trading.doubt import MarketDoubt
 from adan_core.trading.explanation import explained_action
 from adan_core.trading.journal import Journal
 from adan_core.trading.orders import OrderManager
@@ -44,6 +46,7 @@ ERRORS_TO_SAFE_MODE: Final = 3
 _SHOWN = 40
 _CURVE = 512
 _CHECKPOINT = "engine"
+_CHECKPOINT_SCHEMA_VERSION = 2
 
 
 class KillFact(Protocol):
@@ -73,11 +76,15 @@ class Sizing:
 
 @dataclass(frozen=True, slots=True)
 class EngineCheckpoint:
-    """What a restart needs beyond the ledger: the last close seen, and candles held per symbol."""
+    """What a restart needs beyond the ledger: the last close seen, and candles held per symbol.
+
+    ``closes`` holds each symbol's own last close, for one may be behind; version 1 had none.
+    """
 
     schema_version: int
     close_time: Milliseconds
     held: dict[str, int]
+    closes: dict[str, Milliseconds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,7 @@ class TradingEngine:
         orders: OrderManager,
         risk: RiskManager,
         venue: Venue,
+        doubt: MarketDoubt,
         kill: KillFact,
         clock: Clock,
         alarm: Alarm,
@@ -133,6 +141,7 @@ class TradingEngine:
         self._orders = orders
         self._risk = risk
         self._settlement = Settlement(self._desks, venue, orders, portfolio)
+        self._doubt = doubt
         self._kill = kill
         self._clock = clock
         self._alarm = alarm
@@ -145,10 +154,33 @@ class TradingEngine:
         self._received_at: Milliseconds | None = None
         self._decisions: deque[Decision] = deque(journal.history.decisions(_SHOWN), maxlen=_SHOWN)
         saved = journal.history.load(_CHECKPOINT, EngineCheckpoint)
-        self.resumes_after: Milliseconds | None = None if saved is None else saved.close_time
-        for symbol, count in ({} if saved is None else saved.held).items():
+        self._closes: dict[str, Milliseconds] = {}
+        self._valued_at: Milliseconds = 0
+        if saved is not None:
+            self._restore(saved)
+
+    def _restore(self, saved: EngineCheckpoint) -> None:
+        if saved.schema_version > _CHECKPOINT_SCHEMA_VERSION:
+            raise SystemFailure(
+                f"the engine's checkpoint has schema version {saved.schema_version}",
+                f"at most {_CHECKPOINT_SCHEMA_VERSION}",
+                "run the version of ADAN that wrote it",
+            )
+        self._valued_at = saved.close_time
+        self._closes = saved.closes or dict.fromkeys(self._desks, saved.close_time)
+        for symbol, count in saved.held.items():
             if symbol in self._desks:
                 self._desks[symbol].held = count
+
+    @property
+    def resumes_after(self) -> Milliseconds | None:
+        """The newest close that was settled; None before the first."""
+        return max(self._closes.values(), default=None)
+
+    @property
+    def closes(self) -> dict[str, Milliseconds]:
+        """Each symbol's newest close that was settled; a symbol never seen is absent."""
+        return {symbol: close for symbol, close in self._closes.items() if symbol in self._desks}
 
     @property
     def flat(self) -> bool:
@@ -156,9 +188,10 @@ class TradingEngine:
         return not self._portfolio.snapshot().positions and not self._journal.non_terminal_orders()
 
     async def rearmed(self) -> None:
-        """A person has typed the word: lift the loss latches and reconcile before anything is sent."""
+        """A person has typed the word: lift loss latches and doubts, reconcile before anything is sent."""
         account = self._portfolio.snapshot()
         self._risk.rearm(self._market_time or self._clock.now(), account.equity, account.deposits)
+        self._doubt.lift()
         self._errors = 0
         await self.reconcile()
 
@@ -188,11 +221,12 @@ class TradingEngine:
         """Take in the candles that closed at one instant: fills, marks, then decisions.
 
         Candles that could not be settled before are taken in first, and nothing is decided until
-        all are. Errors are counted by the reaction they ask for: bad data is skipped, a machine
-        that fails halts, and three in a row of anything else mean SAFE_MODE.
+        all are; nor on candles that are only to be settled. Errors are counted by the reaction they
+        ask for: bad data is skipped, a machine that fails halts, and three in a row of anything else
+        mean SAFE_MODE.
         """
-        self._market_time = closed.close_time
-        self._received_at = self._clock.now()
+        self._market_time = max(closed.close_time, self._market_time or 0)
+        self._received_at = self._clock.now() - closed.age
         self._look_at_kill()
         try:
             self._settlement.queue(closed)
@@ -200,13 +234,15 @@ class TradingEngine:
                 settled = await self._settlement.settle()
                 for symbol, candle in settled.candles:
                     self._desks[symbol].push(candle, settled.close_time)
+                    self._closes[symbol] = settled.close_time
                 self._value(settled)
                 if self._settlement.behind:
-                    self._save(settled.close_time)
-            if self._state in (EngineState.RUNNING, EngineState.REDUCING, EngineState.HALTED):
+                    self._save()
+            deciding = (EngineState.RUNNING, EngineState.REDUCING, EngineState.HALTED)
+            if self._state in deciding and not closed.settle_only:
                 for symbol, _ in closed.candles:
                     await self._decide(symbol, closed.close_time)
-            self._save(closed.close_time)
+            self._save()
         except SystemFailure as error:
             self._enter(EngineState.HALTED, str(error))
             self._alarm("machine", Severity.CRITICAL, f"halted: {error}")
@@ -218,14 +254,16 @@ class TradingEngine:
             self._errors = 0
 
     def _value(self, closed: ClosedCandles) -> None:
-        """Mark the account at the closes and let the loss limits look at it."""
+        """Mark the account at the closes and let the loss limits look at it.
+
+        The account's time goes on where one symbol's candle comes after another's later one.
+        """
         for symbol, candle in closed.candles:
-            self._risk.refer(symbol, candle.close)
-        self._portfolio.mark(
-            {symbol: candle.close for symbol, candle in closed.candles}, closed.close_time
-        )
+            self._risk.refer(symbol, candle.close, closed.age)
+        at = self._valued_at = max(closed.close_time, self._valued_at)
+        self._portfolio.mark({symbol: candle.close for symbol, candle in closed.candles}, at)
         account = self._portfolio.snapshot()
-        self._risk.observe(closed.close_time, account.equity, account.deposits)
+        self._risk.observe(at, account.equity, account.deposits)
         latched = self._risk.loss_latch
         if latched and not self._loss_told:
             self._alarm("loss limit", Severity.CRITICAL, latched)
@@ -311,13 +349,32 @@ class TradingEngine:
             take_profit=self.sizing.take_profit if entry else 0.0,
         )
 
-    def _save(self, close_time: Milliseconds) -> None:
+    def _save(self) -> None:
         held = {symbol: desk.held for symbol, desk in self._desks.items() if desk.held}
-        self._journal.history.save(_CHECKPOINT, EngineCheckpoint(1, close_time, held))
+        checkpoint = EngineCheckpoint(
+            _CHECKPOINT_SCHEMA_VERSION, self._valued_at, held, self._closes
+        )
+        self._journal.history.save(_CHECKPOINT, checkpoint)
+
+    def sources_compared(self, comparison: Comparison) -> None:
+        """Take in how far two sources of one candle are apart; doubt turns RUNNING into REDUCING.
+
+        Once they agree again REDUCING turns back into RUNNING; no other state is left for either.
+        """
+        self._doubt.compare(comparison)
+        self._look_at_doubt()
+
+    def _look_at_doubt(self) -> None:
+        doubt = self._doubt.reason
+        if doubt and self._state in (EngineState.RUNNING, EngineState.REDUCING):
+            self._enter(EngineState.REDUCING, doubt)
+        elif self._state is EngineState.REDUCING:
+            self._enter(EngineState.RUNNING, "")
 
     def _resume(self) -> None:
-        """Go to RUNNING, or to HALTED where the kill switch says so."""
+        """Go to RUNNING; to REDUCING where prices are in doubt, to HALTED where a kill says so."""
         self._enter(EngineState.RUNNING, "")
+        self._look_at_doubt()
         self._look_at_kill()
 
     def _look_at_kill(self) -> None:

@@ -108,9 +108,9 @@ class RiskManager:
         self._journal.history.save(_KEY, state)
         self._losses = state
 
-    def refer(self, symbol: str, price: float) -> None:
-        """Take in the newest market price of ``symbol``; orders are held against it."""
-        self._references[symbol] = (price, self._clock.monotonic())
+    def refer(self, symbol: str, price: float, age: Milliseconds = 0) -> None:
+        """Take in the newest market price of ``symbol``, ``age`` old; orders are held against it."""
+        self._references[symbol] = (price, self._clock.monotonic() - age / SECOND)
 
     def judge(self, order: Order, price: float, state: EngineState) -> RiskVerdict:
         """Compare ``order``, expected to trade at ``price``, with every limit and return them all.

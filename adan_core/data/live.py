@@ -1,0 +1,416 @@
+"""A feed of an exchange's candles as they close: announced by its stream, told by its REST interface.
+
+The stream is a hint that something closed; what counts is what REST then lists, for a stream may
+break, fall silent or leave candles out. Each candle is stored before anybody decides on it, so that
+a restart is warmed from the very same ones.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from adan_core.data.agreement import deviation
+from adan_core.data.feed import Wait, check_alike
+from adan_core.data.live_check import Comparison, CrossCheck
+from adan_core.data.live_second import SecondOpinion
+from adan_core.data.live_shelf import CandleShelf
+from adan_core.data.live_stream import Backoff, StreamWatch
+from adan_core.data.live_tape import CLOCK_ERROR, Alignment, Tape
+from adan_core.data.live_venue import LiveVenue, Update
+from adan_core.data.series import CandleSeries
+from adan_core.domain.alerts import Alarm, Severity
+from adan_core.domain.candles import Candle, ClosedCandles, Timeframe
+from adan_core.domain.errors import AdanError, DataError, SystemFailure, TradingError
+from adan_core.domain.market import MarketSource, StreamStatus
+from adan_core.domain.time import SECOND, Clock, Milliseconds, iso
+
+Answer = TypeVar("Answer")
+
+_TICK_SECONDS: Final = 0.25
+_STOP_SECONDS: Final = 0.05
+_ASK_AGAIN_SECONDS: Final = 2.0
+_ASK_LATE_SECONDS: Final = 15.0
+_CLOCK_SECONDS: Final = 60.0
+# What half a round trip may be wrong by; a clock that drifts further runs at another pace, as a
+# sandbox's may, and is asked so often that it is known to a second.
+_CLOCK_NOISE: Milliseconds = 300
+_OWN_STREAM: Final = "its own stream"
+_EARLIER: Final = "what it told before"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLimits:
+    """From when on live data are not to be trusted, all in milliseconds.
+
+    A stream silent for ``silent_after`` is said to be stale, for ``reconnect_after`` it is opened
+    anew and decisions pause; a candle is late ``late_after`` after its close, and counts without a
+    later one ``close_grace`` after it.
+    """
+
+    silent_after: Milliseconds
+    reconnect_after: Milliseconds
+    late_after: Milliseconds
+    close_grace: Milliseconds
+
+
+class _Stopped(Exception):
+    """The feed was told to stop while it waited for the exchange."""
+
+
+class ExchangeFeed:
+    """Closed candles of an exchange, from the close after which each symbol was last settled.
+
+    ``after`` holds those closes (a symbol it lacks begins with the next candle that closes),
+    ``first_candles`` is how many are fetched for a symbol of which none is stored. ``compared``
+    hears, on the event loop, how far each candle's sources are apart. ``limits`` may be replaced
+    while running.
+    """
+
+    def __init__(
+        self,
+        venue: LiveVenue,
+        symbols: Sequence[str],
+        timeframe: Timeframe,
+        shelf: CandleShelf,
+        limits: LiveLimits,
+        first_candles: int,
+        after: Mapping[str, Milliseconds],
+        wait: Wait,
+        clock: Clock,
+        alarm: Alarm,
+        compared: Callable[[Comparison], None],
+        second: LiveVenue | None = None,
+    ) -> None:
+        check_alike([(symbol, timeframe) for symbol in symbols])
+        self.source = MarketSource.TEST_VENUE if venue.name.simulated else MarketSource.EXCHANGE
+        self.symbols = tuple(symbols)
+        self.timeframe = timeframe
+        self.seconds_per_candle = timeframe.duration / SECOND
+        self.limits = limits
+        self._venue = venue
+        self._shelf = shelf
+        self._first_candles = first_candles
+        self._after = dict(after)
+        self._wait = wait
+        self._clock = clock
+        self._alarm = alarm
+        self._compared = compared
+        self._duration = timeframe.duration
+        self._tapes: dict[str, Tape] = {}
+        self._newest: dict[str, Candle] = {}
+        self._open_since: tuple[int, Milliseconds] = (0, 0)
+        self._looked_back: dict[str, Milliseconds] = {}
+        self._begun: dict[str, Milliseconds] = {}
+        self._ask_at: dict[str, float] = {}
+        self._alignment = Alignment(symbols, self._duration, self._limit)
+        self._check = CrossCheck(self._duration)
+        self._watch = StreamWatch(venue, clock, self._heard)
+        self._second = (
+            None if second is None else SecondOpinion(second, wait, alarm, self._second_told)
+        )
+        self._second_name = "" if second is None else second.name.label
+        self._backoff = Backoff()
+        self._offset: Milliseconds = 0
+        self._synchronised_at: float | None = None
+        self._clock_seconds = _CLOCK_SECONDS
+        self._up_to_date_for = 0
+        self._silent = False
+        self._paused = "fetching past candles"
+
+    # -- what others see ------------------------------------------------------------------------
+
+    @property
+    def stream(self) -> StreamStatus:
+        """How the stream is, and why nothing is decided, if nothing is."""
+        return StreamStatus(
+            self._watch.began_at, self._watch.heard_at, self.limits.silent_after, self._paused
+        )
+
+    async def prepare(self) -> bool:
+        """Fetch what is missing up to now; False if told to stop first.
+
+        An exchange that does not answer is asked again; DataError if it does not trade a symbol.
+        """
+        try:
+            await self._insist(self._venue.prepare)
+            await self._insist(self._synchronise)
+            for symbol in self.symbols:
+                last = await asyncio.to_thread(self._shelf.last, symbol)
+                self._tapes[symbol] = Tape(self._duration, self.limits.close_grace, last)
+                await self._line_up_stored(symbol)
+                await self._insist(lambda symbol=symbol: self._catch_up(symbol))  # type: ignore[misc]
+                tape = self._tapes[symbol]
+                if tape.last is None:
+                    raise DataError(
+                        f"{self._venue.name.exchange} lists no {self.timeframe} candle of {symbol}",
+                        "a market that trades",
+                        "change market.symbols",
+                    )
+                self._after.setdefault(symbol, tape.last + self._duration)
+                self._alignment.begin(symbol, tape.last + self._duration)
+            await self._insist(self._synchronise)
+        except _Stopped:
+            return False
+        self._paused = "waiting for the stream's first news"
+        return True
+
+    def history(self, count: int) -> tuple[CandleSeries, ...]:
+        """Return each symbol's last ``count`` candles before the feed's first, from the store."""
+        found = []
+        for symbol in self.symbols:
+            series = self._shelf.read(symbol, end=self._after[symbol] - self._duration + 1)
+            found.append(series.slice(max(0, len(series) - count), len(series)))
+        return tuple(found)
+
+    async def __aiter__(self) -> AsyncIterator[ClosedCandles]:
+        """Yield the instants at which candles closed, the missed ones first, until told to stop."""
+        try:
+            while not await self._wait(_TICK_SECONDS):
+                await self._watch.tend(self.limits.reconnect_after / SECOND)
+                await self._ask_where_due()
+                for closed in self._alignment.ready(self._now(), bool(self._paused)):
+                    self._tell_missing(closed)
+                    yield closed
+                    if await self._wait(0.0):  # many may be missed: others run in between
+                        return
+        except _Stopped:
+            return
+
+    async def close(self) -> None:
+        """End what runs beside the feed and close every connection."""
+        await self._watch.close()
+        if self._second is not None:
+            await self._second.close()
+        await self._venue.close()
+
+    # -- the exchange's clock -------------------------------------------------------------------
+
+    def _now(self) -> Milliseconds:
+        return self._clock.now() + self._offset
+
+    def _limit(self, close_time: Milliseconds) -> Milliseconds:
+        return close_time + self.limits.late_after
+
+    async def _synchronise(self) -> None:
+        """Learn how far the exchange's clock is from the machine's, to half a round trip."""
+        asked = self._clock.now()
+        told = await self._unless_stopped(self._venue.time())
+        offset = told - (asked + self._clock.now()) // 2
+        now = self._clock.monotonic()
+        if self._synchronised_at is not None:
+            drift = max(abs(offset - self._offset) - _CLOCK_NOISE, 1)
+            self._clock_seconds = min(
+                (now - self._synchronised_at) * SECOND / drift, _CLOCK_SECONDS
+            )
+        self._offset, self._synchronised_at = offset, now
+
+    # -- the stream -----------------------------------------------------------------------------
+
+    def _heard(self, news: Sequence[Update]) -> None:
+        now = self._now()
+        if self._open_since[0] != self._watch.opened:
+            self._open_since = (self._watch.opened, now)
+            self._check.forget(_OWN_STREAM)
+        for symbol, candle in news:
+            if symbol in self._tapes and candle.open_time <= now + CLOCK_ERROR:
+                self._begun[symbol] = max(self._begun.get(symbol, 0), candle.open_time)
+                for comparison in self._check.streamed(
+                    symbol, _OWN_STREAM, candle, self._open_since[1]
+                ):
+                    self._compared(comparison)
+
+    def _second_told(self, symbol: str, candle: Candle) -> None:
+        for comparison in self._check.other(symbol, self._second_name, candle):
+            self._compared(comparison)
+
+    # -- REST -----------------------------------------------------------------------------------
+
+    async def _ask_where_due(self) -> None:
+        """Ask for each symbol whose next candle should have closed, and judge whether to pause."""
+        silent = self._watch.silent_for * SECOND >= self.limits.reconnect_after
+        if silent:
+            self._pause()
+        self._silent = silent
+        live = self._watch.heard_from
+        if live != self._up_to_date_for:
+            self._ask_at.clear()
+        clock = self._clock.monotonic()
+        due = [
+            symbol
+            for symbol, tape in self._tapes.items()
+            if tape.due(self._now(), self._begun.get(symbol))
+            and clock >= self._ask_at.get(symbol, 0.0)
+        ]
+        try:
+            if clock - (self._synchronised_at or 0.0) >= self._clock_seconds:
+                await self._synchronise()
+            for symbol in due:
+                await self._catch_up(symbol)
+                self._ask_at[symbol] = self._clock.monotonic() + self._patience(symbol)
+        except SystemFailure:
+            raise
+        except AdanError as error:
+            self._not_answered(error)
+            wait = self._clock.monotonic() + self._backoff.after(error)
+            self._ask_at.update(dict.fromkeys(self.symbols, wait))
+            return
+        if due:
+            self._backoff.reset()
+        if live != self._up_to_date_for:
+            self._up_to_date_for = live
+        if live and live == self._watch.opened and not silent:
+            self._paused = ""
+
+    def _pause(self) -> None:
+        if not self._silent:
+            self._alarm(
+                "stream",
+                Severity.CRITICAL,
+                f"the stream of {self._venue.name.label} has been silent for "
+                f"{self._watch.silent_for:.0f} s: it is opened again, and nothing is decided until "
+                "it speaks and REST has told what was missed",
+            )
+        why = f" ({self._watch.failure})" if self._watch.failure else ""
+        self._paused = f"the stream is silent{why}; opening it again"
+
+    def _patience(self, symbol: str) -> float:
+        """Return the seconds until a symbol is asked for again, if its candle is still due then."""
+        tape = self._tapes[symbol]
+        close = (tape.last or 0) + 2 * self._duration
+        return _ASK_AGAIN_SECONDS if self._now() < self._limit(close) else _ASK_LATE_SECONDS
+
+    async def _catch_up(self, symbol: str) -> None:
+        """Fetch, store and line up what closed since the newest candle known, page by page."""
+        tape = self._tapes[symbol]
+        span = self._venue.page * self._duration
+        began = self._now() - self._first_candles * self._duration
+        since = began if tape.last is None else tape.last
+        again = True
+        while tape.due(self._now(), self._begun.get(symbol)):
+            asked_at, begun = self._now(), self._begun.get(symbol)
+            rows = self._sound(
+                symbol, await self._unless_stopped(self._venue.candles(symbol, since))
+            )
+            self._look_back(symbol, rows)
+            released = tape.read(rows, asked_at, begun, self.limits.late_after)
+            if released:
+                await self._take(symbol, released)
+                since, again = released[-1].open_time, True
+            elif again and (tape.blocked or since + span <= asked_at):
+                again = False  # what one answer leaves out may have been slow
+            elif not tape.blocked and since + span <= asked_at:
+                since, again = since + span, True
+            else:
+                return
+
+    async def _take(self, symbol: str, candles: Sequence[Candle]) -> None:
+        known_at = self._now()
+        await self._insist(
+            lambda: asyncio.to_thread(self._shelf.append, symbol, candles, self._venue.host),
+            "candles cannot be stored",
+            DataError,
+        )
+        self._newest[symbol] = candles[-1]
+        settled = self._after.get(symbol)
+        for candle in candles:
+            if settled is None or candle.open_time < settled:
+                continue  # what has closed before the account begins is history
+            self._alignment.add(symbol, candle, known_at)
+            for comparison in self._check.confirmed(symbol, _OWN_STREAM, candle):
+                self._compared(comparison)
+            if self._second is not None and known_at <= self._limit(
+                candle.open_time + self._duration
+            ):
+                for comparison in self._check.confirmed(symbol, self._second_name, candle):
+                    self._compared(comparison)
+                self._second.ask(symbol, candle.open_time)
+
+    async def _line_up_stored(self, symbol: str) -> None:
+        """Line up what was stored and not settled before the core ended."""
+        settled, tape = self._after.get(symbol), self._tapes[symbol]
+        if tape.last is None:
+            return
+        start = tape.last if settled is None else min(settled, tape.last)
+        stored = await asyncio.to_thread(self._shelf.read, symbol, start)
+        for row in range(len(stored)):
+            candle = stored.candle(row)
+            if settled is not None and candle.open_time >= settled:
+                self._alignment.add(symbol, candle, self._now())
+        self._newest[symbol] = stored.candle(-1)
+
+    def _look_back(self, symbol: str, rows: Sequence[Candle]) -> None:
+        """Compare the newest candle that counts with what is listed for it now."""
+        newest = self._newest.get(symbol)
+        for row in rows:
+            if newest is None or row.open_time != newest.open_time:
+                continue
+            if row == newest and self._looked_back.get(symbol) == row.open_time:
+                continue
+            self._newest[symbol] = row
+            self._looked_back[symbol] = row.open_time
+            off = deviation(newest, row)
+            close_time = row.open_time + self._duration
+            if off > 0.0:
+                self._alarm(
+                    f"revised {symbol}",
+                    Severity.WARNING,
+                    f"{self._venue.name.label} changed the closed candle of {symbol} at "
+                    f"{iso(close_time)} by {off:.3%}; the first version stays",
+                )
+            self._compared(Comparison(symbol, _EARLIER, close_time, off))
+
+    def _sound(self, symbol: str, rows: Sequence[Candle]) -> tuple[Candle, ...]:
+        good, wrong = self._shelf.sound(symbol, rows)
+        for why in wrong:
+            self._alarm(
+                f"candle {symbol}",
+                Severity.WARNING,
+                f"{self._venue.name.label} lists a candle that cannot be, left out: {why}",
+            )
+        return good
+
+    # -- waiting --------------------------------------------------------------------------------
+
+    def _tell_missing(self, closed: ClosedCandles) -> None:
+        for symbol in self._alignment.missing(closed.close_time):
+            self._alarm(
+                f"late {symbol}",
+                Severity.WARNING,
+                f"no candle of {symbol} for {iso(closed.close_time)} in time: nothing is decided on "
+                "it; if it comes, it is settled",
+            )
+
+    def _not_answered(self, error: AdanError) -> None:
+        self._alarm("exchange", Severity.WARNING, str(error))
+
+    async def _insist(
+        self,
+        step: Callable[[], Awaitable[None]],
+        what: str = "",
+        passing: type[AdanError] = TradingError,
+    ) -> None:
+        """Carry out ``step``, again and again while it fails in a way that may pass."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await step()
+            except passing as error:
+                told = f"{what}: {error}" if what else str(error)
+                self._alarm("exchange", Severity.WARNING, told)
+                self._paused = told
+                if await self._wait(backoff.after(error)):
+                    raise _Stopped from None
+
+    async def _unless_stopped(self, operation: Coroutine[Any, Any, Answer]) -> Answer:
+        """Return what ``operation`` returns; end it and raise _Stopped if told to stop first."""
+        task = asyncio.create_task(operation)
+        try:
+            while not task.done():
+                await asyncio.sleep(0)
+                if not task.done() and await self._wait(_STOP_SECONDS):
+                    raise _Stopped
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
