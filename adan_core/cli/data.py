@@ -20,7 +20,14 @@ from adan_core.cli.data_reading import (
     say_findings,
 )
 from adan_core.cli.data_sample import configure_sample, sample
-from adan_core.cli.data_store import configure_list, list_datasets
+from adan_core.cli.data_store import (
+    configure_export,
+    configure_list,
+    configure_remove,
+    export_dataset,
+    list_datasets,
+    remove_dataset,
+)
 
 _EPILOG = """\
 examples:
@@ -31,6 +38,7 @@ examples:
   adan-core data download BTC/USDT --exchange bitstamp --timeframe 1m --since 2021-01-01
   adan-core data check prices.csv --json
   adan-core data list
+  adan-core data export BTC-USDT-1h candles.csv.gz
   adan-core data features BTC/USDT --output seen.parquet
   adan-core data leakcheck --dataset BTC-USDT-1h
 """
@@ -56,7 +64,7 @@ def _import(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.name is not None:
         check_name(arguments.name)
     with Progress(context) as progress:
-        examined = examine(arguments.file, reading_of(arguments), progress.say)
+        examined = examine(arguments.file, reading_of(arguments, context), progress.say)
         series = examined.series()
         name = arguments.name or dataset_name(examined.symbol, examined.timeframe)
         progress.say(f"storing {len(series)} candles")
@@ -89,6 +97,8 @@ _ACTIONS: Final[
         download,
     ),
     "list": ("list the stored data sets", configure_list, list_datasets),
+    "export": ("write a data set to a file", configure_export, export_dataset),
+    "remove": ("take a data set out of the store", configure_remove, remove_dataset),
     "check": ("say what is wrong with a file or a data set", configure_check, check),
     "features": (
         "write exactly what the agent sees of a market to a file",

@@ -94,7 +94,11 @@ def decode(
     columns = {name: np.empty(rows, dtype=np.float64) for name in COLUMNS}
     row = 0
     for partition, file in parts:
-        frame = parse(file.read(), partition.file_hash, partition.file)
+        try:
+            data = file.read()
+        except OSError as error:
+            raise DataError(f"{partition.file} is unreadable ({error.strerror})") from error
+        frame = parse(data, partition.file_hash, partition.file)
         if frame.height != partition.rows:
             raise DataError(f"{partition.file} holds {frame.height} candles, not {partition.rows}")
         stop = row + frame.height

@@ -72,9 +72,12 @@ class CandleStore:
             if whole is not None:
                 return sum(path.stat().st_size for path in self._layout.version_1_files(name))
             for partition in info.partitions:
-                path = self._layout.folder(name) / partition.file
-                if not path.is_file() or path.stat().st_size != partition.size:
-                    raise DataError(f"{partition.file} is missing or not as long as it was")
+                try:
+                    size = (self._layout.folder(name) / partition.file).stat().st_size
+                except OSError as error:
+                    raise DataError(f"{partition.file} is unreadable ({error.strerror})") from error
+                if size != partition.size:
+                    raise DataError(f"{partition.file} has {size} bytes, not {partition.size}")
             return sum(partition.size for partition in info.partitions)
 
         return self._look(name, look)
