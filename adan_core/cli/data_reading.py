@@ -18,10 +18,11 @@ SCHEMA_VERSION = 1
 READING = """\
 Columns are found by name, or by value where there is no header, and verified. Times are seconds,
 milliseconds, microseconds or nanoseconds since 1970, or written year first; those that say no time
-zone are UTC unless --time-zone says otherwise. Symbol and timeframe are told by the file where it
+zone are refused unless --time-zone states it. Symbol and timeframe are told by the file where it
 tells them; an option that contradicts the file is an error.
 
-What is found wrong is refused, repaired with a mark, or only reported, as --on says:
+What is found wrong is refused, repaired with a mark, or only reported, as the section `validation`
+of the settings says, or --on for this once:
 """
 
 
@@ -49,7 +50,7 @@ def reading_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def reading_of(arguments: argparse.Namespace) -> "Reading":
+def reading_of(arguments: argparse.Namespace, context: Context) -> "Reading":
     """Return what the options say on how to read a file; UsageError if they make no sense."""
     from adan_core.data.columns import Role
     from adan_core.data.files import Labels, Reading
@@ -67,7 +68,9 @@ def reading_of(arguments: argparse.Namespace) -> "Reading":
         time_zone=arguments.time_zone,
         labels=None if arguments.stamps is None else Labels(arguments.stamps),
         columns=columns,
-        policy=policy_of(arguments.on),
+        policy=policy_of(arguments.on, context),
+        now=context.clock.now(),
+        fresh=bool(getattr(arguments, "fresh", False)),
     )
 
 
@@ -84,11 +87,17 @@ def refuse_reading_options(arguments: argparse.Namespace) -> None:
         )
 
 
-def policy_of(texts: Sequence[str]) -> "Policy":
-    """Return the treatments that ``CODE=TREATMENT`` texts ask for; UsageError for any other text."""
-    from adan_core.data.findings import FindingCode, Policy, Treatment, treatable
+def policy_of(texts: Sequence[str], context: Context, stored: bool = False) -> "Policy":
+    """Return the settings' treatments and limits, overridden by ``CODE=TREATMENT`` texts.
+
+    What is ``stored`` was admitted once: it is reported again, not refused after the fact (other
+    than for its age), unless the texts say so. UsageError for any other text; ConfigurationError
+    for wrong settings.
+    """
+    from adan_core.data.findings import FindingCode, Limits, Policy, Treatment, treatable
 
     treatments: dict[FindingCode, Treatment] = {}
+    stated: dict[FindingCode, Treatment] = {}
     for text in texts:
         code, equals, treatment = text.partition("=")
         if not equals or code not in treatable() or treatment not in set(Treatment):
@@ -97,8 +106,26 @@ def policy_of(texts: Sequence[str]) -> "Policy":
                 f"CODE=TREATMENT, CODE one of {', '.join(treatable())}, "
                 f"TREATMENT one of {', '.join(Treatment)}",
             )
-        treatments[FindingCode(code)] = Treatment(treatment)
-    return Policy(treatments)
+        stated[FindingCode(code)] = Treatment(treatment)
+    settings = context.settings()
+    validation = settings.validation
+    for name, chosen in validation.treatments:
+        code = FindingCode(name)
+        admitted = stored and code is not FindingCode.STALE and Treatment.WARN in treatable()[code]
+        treatments[code] = Treatment.WARN if admitted else Treatment(chosen)
+    limits = Limits(
+        outlier_spreads=validation.outlier_spreads,
+        outlier_ratio=validation.outlier_ratio,
+        stuck_candles=validation.stuck_candles,
+        copied_candles=validation.copied_candles,
+        interpolated_candles=validation.interpolated_candles,
+        chance=validation.chance,
+        deviation_warning=settings.exchange.deviation_warning,
+        deviation_refusal=settings.exchange.deviation_reducing,
+        grace_seconds=settings.staleness.candle_grace_seconds,
+        grace_fraction=settings.staleness.candle_grace_fraction,
+    )
+    return Policy(treatments | stated, limits)
 
 
 def say_findings(findings: Sequence["Finding"], context: Context) -> None:

@@ -91,11 +91,11 @@ class Report:
         return tuple(each for each in self.findings if each.treatment is Treatment.REFUSE)
 
     def after(self, found: Sequence[tuple[Finding, Spans]]) -> "Report":
-        """Return this report with ``found``, from reading the file, put before it."""
+        """Return this report with ``found``, from outside the candles alone, put before it."""
         return Report(
             (*(each for each, _ in found), *self.findings),
             self.candles,
-            {**{each.code: spans for each, spans in found}, **self.spans},
+            {each.code: spans for each, spans in found if spans.row.size} | dict(self.spans),
         )
 
     def series(self, symbol: str, timeframe: Timeframe, synthetic: bool) -> CandleSeries:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,8 @@ PRICES = ("open", "high", "low", "close")
 def test_the_deviation_is_the_largest_relative_difference_in_either_order(
     name: str, factor: float
 ) -> None:
-    other = dataclasses.replace(CANDLE, volume=7.0, **{name: getattr(CANDLE, name) * factor})
+    changed: dict[str, Any] = {name: getattr(CANDLE, name) * factor}
+    other = dataclasses.replace(CANDLE, volume=7.0, **changed)
     assert deviation(CANDLE, other) == pytest.approx(factor - 1.0)
     assert deviation(other, CANDLE) == deviation(CANDLE, other)
     assert deviation(other, other) == 0.0
@@ -27,4 +29,5 @@ def test_the_deviation_is_the_largest_relative_difference_in_either_order(
 @pytest.mark.parametrize("price", [0.0, -1.0, math.nan, math.inf])
 @pytest.mark.parametrize("name", PRICES)
 def test_what_is_no_price_agrees_with_nothing(name: str, price: float) -> None:
-    assert deviation(CANDLE, dataclasses.replace(CANDLE, **{name: price})) == math.inf
+    changed: dict[str, Any] = {name: price}
+    assert deviation(CANDLE, dataclasses.replace(CANDLE, **changed)) == math.inf
