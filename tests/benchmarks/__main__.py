@@ -17,6 +17,11 @@ BENCHMARKS = {
     "features-pandas-ta": ("features", "rows_beside_pandas_ta"),
     "features-memory": ("features", "memory_of_features"),
     "state-stream": ("features", "incremental_state"),
+    "store-window": ("store_window", "window_time"),
+    "store-memory": ("store_window", "window_memory"),
+    "store-process": ("store_window", "window_process"),
+    "cache-memory": ("cache_hits", "memory_hit"),
+    "cache-disk": ("cache_hits", "disk_hit"),
 }
 
 
