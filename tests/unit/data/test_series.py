@@ -1,8 +1,14 @@
 """A series holds only candles as a market makes them, and never changes."""
 
+import hashlib
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from adan_core.data.months import months
 from adan_core.data.series import CandleSeries, concatenate
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import DataError
@@ -38,6 +44,40 @@ def test_the_hash_is_of_the_content_alone() -> None:
     assert concatenate([series.slice(0, 2), series.slice(2, 6)]).content_hash == series.content_hash
 
 
+def test_the_hash_is_a_tree_over_utc_months() -> None:
+    count = 24 * 40  # from 1970-01-01: all of January, nine days of February
+    series = make(count)
+
+    def leaf(part: CandleSeries) -> str:
+        columns = (part.open_time, part.open, part.high, part.low, part.close, part.volume)
+        data = b"".join(column.tobytes() for column in columns)
+        return hashlib.blake2b(data, digest_size=16, person=b"candles").hexdigest()
+
+    january, february = series.slice(0, 24 * 31), series.slice(24 * 31, count)
+    assert series.month_hashes == (leaf(january), leaf(february))
+    assert series.slice(24, count).month_hashes[1] == series.month_hashes[1]
+    root = f"BTC/USDT\0{HOUR}\0{leaf(january)}{leaf(february)}".encode()
+    expected = hashlib.blake2b(root, digest_size=16, person=b"series").hexdigest()
+    assert series.content_hash == expected
+    assert make(0).month_hashes == ()
+    assert len({make(0).content_hash, make(0, "ETH/USDT").content_hash}) == 2
+
+
+@given(data=st.data(), first=st.integers(-60_000_000, 80_000_000))
+def test_months_part_the_candles_as_the_calendar_does(data: st.DataObject, first: int) -> None:
+    steps = data.draw(st.lists(st.integers(1, 2_000), max_size=40))
+    hours = np.cumsum([0, *steps], dtype=np.int64) + first // 24
+    parts = list(months(hours * HOUR))
+    assert [row for _, start, stop in parts for row in range(start, stop)] == list(
+        range(len(hours))
+    )
+    for month, start, stop in parts:
+        for hour in hours[start:stop]:
+            stamp = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=int(hour))
+            assert month == f"{stamp.year:04d}-{stamp.month:02d}"
+    assert len({month for month, _, _ in parts}) == len(parts)
+
+
 def test_nobody_can_write_into_a_series() -> None:
     with pytest.raises(ValueError, match="read-only"):
         make().close[0] = 1.0
@@ -55,6 +95,8 @@ def test_nobody_can_write_into_a_series() -> None:
         ("volume", 5, float("inf"), "volume .* row 5"),
         ("open_time", 3, 2 * HOUR, "row 3 .* not after row 2"),
         ("open_time", 3, 3 * HOUR + 1, "row 3"),
+        ("open_time", 0, -18_000_000 * HOUR, "candle 0 .* year"),
+        ("open_time", 5, 71_000_000 * HOUR, "candle -1 .* year"),
     ],
 )
 def test_a_candle_no_market_makes_is_refused_with_its_place(
