@@ -74,7 +74,7 @@ def features(arguments: argparse.Namespace, context: Context) -> int:
     """Write the file, and say what is in it."""
     from adan_core.cli.instants import instant_of
     from adan_core.cli.model_choice import chosen_features
-    from adan_core.data.state import build_frame
+    from adan_core.data.frames import cached_frame
     from adan_core.data.store import CandleStore
     from adan_core.learning.market import ladder_of
     from adan_core.resilience.files import write_atomically
@@ -102,7 +102,7 @@ def features(arguments: argparse.Namespace, context: Context) -> int:
         if arguments.model is not None:
             model = open_registry(context.home).load(arguments.model, schema_hash)
         progress.say(f"computing {len(series)} states")
-        frame = build_frame(series, ladder, spec)
+        frame = cached_frame(series, ladder, spec, context.cache(settings))
         start = 0 if since is None else series.index_at(since)
         stop = len(series)
         if until is not None:

@@ -1,7 +1,9 @@
 """What the leak checker does to everything after an instant: other candles, absurd ones, fewer, more.
 
-Each change touches the very first candle after the instant, and so large that it shows through any
-window: whatever a row depends on, one candle ahead or a thousand, it comes out with other bits.
+Each change touches the very first candle after the instant. Together they drive price and volume
+far beyond what was, both ways, so that it shows through any window, also through one that looks
+only for the highest or the lowest: whatever a row reads, one candle ahead or a thousand, comes out
+with other bits.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +37,8 @@ class Change(StrEnum):
     """One way to change all that follows."""
 
     PATH = "another path"
-    LEVEL = "a far price level"
+    RISE = "a leap up"
+    FALL = "a leap down"
     STORM = "absurd candles"
     GAP = "candles missing"
     FILL = "candles added"
@@ -63,10 +66,19 @@ def _path(series: CandleSeries, kept: int, length: int, rng: np.random.Generator
     return _walk(series, kept, series.open_time[kept : kept + length], rng)
 
 
-def _level(series: CandleSeries, kept: int, length: int, rng: np.random.Generator) -> CandleSeries:
-    """The same moves on another level, with another volume."""
-    rows = slice(kept, kept + length)
-    factor = _FAR ** _against(series, kept)
+def _rise(series: CandleSeries, kept: int, length: int, rng: np.random.Generator) -> CandleSeries:
+    return _leap(series, slice(kept, kept + length), _FAR, rng)
+
+
+def _fall(series: CandleSeries, kept: int, length: int, rng: np.random.Generator) -> CandleSeries:
+    return _leap(series, slice(kept, kept + length), 1.0 / _FAR, rng)
+
+
+def _leap(
+    series: CandleSeries, rows: slice, factor: float, rng: np.random.Generator
+) -> CandleSeries:
+    """The same moves on another level of prices, with far more volume."""
+    volume = series.volume[rows]
     return CandleSeries(
         series.symbol,
         series.timeframe,
@@ -75,28 +87,25 @@ def _level(series: CandleSeries, kept: int, length: int, rng: np.random.Generato
         series.high[rows] * factor,
         series.low[rows] * factor,
         series.close[rows] * factor,
-        (series.volume[rows] + rng.random(len(series.volume[rows]))) * _FAR,
+        (volume + rng.uniform(0.1, 1.0, len(volume)) * max(series.volume.mean(), 1.0)) * _FAR,
         series.synthetic,
     )
 
 
 def _storm(series: CandleSeries, kept: int, length: int, rng: np.random.Generator) -> CandleSeries:
-    """Prices that leap up and down by orders of magnitude, volumes of nothing and of far too much."""
+    """Prices that leap down and up by orders of magnitude, volumes of nothing and of far too much."""
     open_time = series.open_time[kept : kept + length]
-    turns = _against(series, kept) * (-1.0) ** np.arange(len(open_time))
+    turns = -((-1.0) ** np.arange(len(open_time)))
     level = series.close[kept - 1] * rng.uniform(0.9, 1.1, len(open_time))
-    close = level * _FAR**turns
-    open_price = level * _FAR ** (-turns)
-    busy = turns > 0.0
     return CandleSeries(
         series.symbol,
         series.timeframe,
         open_time,
-        open_price,
+        level * _FAR ** (-turns),
         level * _ABSURD,
         level / _ABSURD,
-        close,
-        np.where(busy, _ABSURD * (1.0 + series.volume[:kept].max()), 0.0),
+        level * _FAR**turns,
+        np.where(turns > 0.0, _ABSURD * (1.0 + series.volume[:kept].max()), 0.0),
         series.synthetic,
     )
 
@@ -123,19 +132,13 @@ _CHANGES: Final[
     Mapping[Change, Callable[[CandleSeries, int, int, np.random.Generator], CandleSeries]]
 ] = {
     Change.PATH: _path,
-    Change.LEVEL: _level,
+    Change.RISE: _rise,
+    Change.FALL: _fall,
     Change.STORM: _storm,
     Change.GAP: _gap,
     Change.FILL: _fill,
     Change.END: _end,
 }
-
-
-def _against(series: CandleSeries, kept: int) -> float:
-    """Return the direction that the market did not take next: 1 up, -1 down."""
-    if kept >= len(series):
-        return 1.0
-    return -1.0 if series.close[kept] >= series.close[kept - 1] else 1.0
 
 
 def _walk(

@@ -1,54 +1,35 @@
-"""Nothing after a candle changes what was known, measured or decided at it; planted leaks are caught."""
+"""Nothing after a candle changes what was known, measured or decided at it: shipped sets, real candles."""
 
-import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.config.settings import Settings
 from adan_core.data.features import FeatureSet
-from adan_core.data.normaliser import Normaliser
+from adan_core.data.files import Reading, examine
 from adan_core.data.series import CandleSeries
 from adan_core.data.split import split_by_fractions
-from adan_core.data.state import StateFrame, build_frame
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.errors import DataError
-from adan_core.learning.backtest import run_policy
-from adan_core.learning.inference import Layer, Network, NumpyPolicy
-from adan_core.learning.market import (
-    Prepared,
-    economics,
-    feature_text,
-    fit_normaliser,
-    segment,
-)
-from adan_core.learning.regime import detect_regimes
+from adan_core.learning.leakcheck import LeakReport, check
+from adan_core.learning.leakcheck_changes import History
+from adan_core.learning.leakcheck_instants import Instant, choose_instants
+from adan_core.learning.leakcheck_planted import planted_leaks
+from adan_core.learning.leakcheck_stages import Pipeline, program_pipeline
+from adan_core.learning.market import ladder_of, prepare, segment
+from adan_core.learning.registry import ModelRegistry, shipped_models
+from adan_core.security.shipped_key import shipped_public_key
+from tests.support import shared_data
+
+pytestmark = pytest.mark.slow
 
 CANDLES = 3_000
-TRAINED = 2_100  # 70 %
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What was there at each close: state, normaliser, regime, decision and its outcome."""
-
-    market: NDArray[np.float64]
-    normaliser: Normaliser
-    regimes: NDArray[np.int64]
-    targets: NDArray[np.float64]
-    equity: NDArray[np.float64]
-    first: int
-
-
-Build = Callable[[CandleSeries, Settings, FeatureSet], Known]
+SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*features*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +37,10 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return load_settings(locate(tmp_path_factory.mktemp("home"), {}), (), {}).settings
 
 
-@pytest.fixture(scope="module")
-def spec(configured: Settings, tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
-    home = locate(Path(tmp_path_factory.mktemp("home")), {})
-    return FeatureSet.parse(feature_text(configured, home), "shipped")
+@pytest.fixture(scope="module", params=SHIPPED, ids=lambda path: path.stem)
+def spec(request: pytest.FixtureRequest) -> FeatureSet:
+    path: Path = request.param
+    return FeatureSet.parse(path.read_text(encoding="utf-8"), path.name)
 
 
 @pytest.fixture(scope="module")
@@ -67,126 +48,97 @@ def candles(configured: Settings) -> CandleSeries:
     return SimulatedMarket("BTC/SIM", configured.market.timeframe, 21).candles(0, CANDLES)
 
 
-def policy_for(inputs: int) -> NumpyPolicy:
-    """Return a policy that looks at everything and often changes its mind."""
-    rng = np.random.default_rng(7)
-
-    def layer(outputs: int, width: int) -> Layer:
-        weight = rng.normal(0.0, 1.0, (outputs, width)).astype(np.float32)
-        return Layer(weight, np.zeros(outputs, dtype=np.float32))
-
-    policy = (layer(16, inputs), layer(2, 16))
-    return NumpyPolicy("test", Network(policy, (layer(16, inputs), layer(1, 16))), (0.0, 1.0))
-
-
-def normaliser_of(series: CandleSeries, frame: StateFrame) -> Normaliser:
-    # The split is fixed in time here: what is changed is candles, not how many there are.
-    return fit_normaliser((Prepared(series, frame, split_by_fractions(series, 0.7, 0.1)),))
-
-
-def honest(series: CandleSeries, configured: Settings, spec: FeatureSet) -> Known:
-    frame = build_frame(series, configured.ladders[configured.market.timeframe], spec)
-    return carried(series, configured, frame, normaliser_of(series, frame))
-
-
-def carried(
-    series: CandleSeries, configured: Settings, frame: StateFrame, normaliser: Normaliser
-) -> Known:
-    costs = economics(configured, series.symbol)
-    part = segment(series, frame, normaliser, costs, frame.ready, len(series))
-    usable = series.slice(frame.ready, len(series))
-    played = run_policy(usable, part, policy_for(part.market.shape[1] + 6), 10_000.0)
-    regimes = detect_regimes(series).regimes
-    return Known(frame.market, normaliser, regimes, played.targets, played.equity, frame.ready)
-
-
-def leaks(
-    build: Build, whole: CandleSeries, cut: int, seed: int, configured: Settings, spec: FeatureSet
-) -> list[str]:
-    """Change every candle after ``cut`` and name what that changed at or before it."""
-    other = SimulatedMarket(whole.symbol, whole.timeframe, 50_000 + seed).candles(0, len(whole))
-    after = cut + 1
-
-    def joined(name: str) -> NDArray[np.float64]:
-        return np.concatenate([getattr(whole, name)[:after], getattr(other, name)[after:]])
-
-    changed = dataclasses.replace(
-        whole,
-        open=joined("open"),
-        high=joined("high"),
-        low=joined("low"),
-        close=joined("close"),
-        volume=joined("volume"),
+def checked(
+    series: CandleSeries,
+    configured: Settings,
+    spec: FeatureSet,
+    count: int,
+    pipeline: Pipeline | None = None,
+    bars: tuple[int, ...] = (),
+) -> LeakReport:
+    """Return what the checker finds in ``pipeline``, or in the program itself."""
+    ladder = ladder_of(configured, series.timeframe)
+    pipeline = pipeline or program_pipeline(configured, series.symbol, ladder, spec, None)
+    history = History(series, {})
+    split = split_by_fractions(series, 0.7, 0.1)
+    instants = tuple(Instant(bar, "asked for") for bar in bars) or choose_instants(
+        series, ladder, pipeline.state(history).ready, split, count, 4
     )
-    before, then = build(whole, configured, spec), build(changed, configured, spec)
-    found = []
-    if not np.array_equal(before.market[:after], then.market[:after], equal_nan=True):
-        found.append("state")
-    if not np.array_equal(before.regimes[:after], then.regimes[:after]):
-        found.append("regime")
-    if not np.array_equal(before.normaliser.mean, then.normaliser.mean) or not np.array_equal(
-        before.normaliser.deviation, then.normaliser.deviation
-    ):
-        found.append("normaliser")
-    decided = after - before.first
-    if not np.array_equal(before.targets[:decided], then.targets[:decided]):
-        found.append("decision")
-    if not np.array_equal(before.equity[:decided], then.equity[:decided]):
-        found.append("equity")
-    return found
+    return check(pipeline, history, ladder, split, instants, 4, lambda _share: None)
 
 
 @settings(max_examples=12)
-@given(cut=st.integers(TRAINED, CANDLES - 2), seed=st.integers(0, 10_000))
+@given(bar=st.integers(0, CANDLES - 2))
 def test_later_candles_change_nothing_before_them(
-    configured: Settings, spec: FeatureSet, candles: CandleSeries, cut: int, seed: int
+    configured: Settings, spec: FeatureSet, candles: CandleSeries, bar: int
 ) -> None:
-    assert leaks(honest, candles, cut, seed, configured, spec) == []
+    assert checked(candles, configured, spec, 0, bars=(bar,)).cause is None
 
 
 def test_the_pipeline_is_not_blind(
     configured: Settings, spec: FeatureSet, candles: CandleSeries
 ) -> None:
-    known = honest(candles, configured, spec)
-    changes = np.count_nonzero(np.diff(known.targets))
-    assert changes > 50
-    assert 0.1 < known.targets.mean() < 0.9
+    """What is compared moves: a policy that always answers the same would have nothing to leak."""
+    ladder = ladder_of(configured, candles.timeframe)
+    pipeline = program_pipeline(configured, candles.symbol, ladder, spec, None)
+    history = History(candles, {})
+    frame = pipeline.state(history)
+    normaliser = pipeline.normaliser(history, frame, split_by_fractions(candles, 0.7, 0.1))
+    part = segment(candles, frame, normaliser, pipeline.economics, 0, len(candles))
+    played = pipeline.play(part)
+    assert np.count_nonzero(np.diff(played.actions[:, 1])) > 50
+    assert 0.1 < played.actions[:, 1].mean() < 0.9
+    assert len(np.unique(played.rewards[:, 0])) > 500
 
 
-def one_bar_ahead(series: CandleSeries, configured: Settings, spec: FeatureSet) -> Known:
-    """Plant the first prototype's leak: a row holds what is known one candle later."""
-    frame = build_frame(series, configured.ladders[configured.market.timeframe], spec)
-    ahead = np.concatenate([frame.market[1:], frame.market[-1:]])
-    leaking = dataclasses.replace(frame, market=ahead)
-    return carried(series, configured, leaking, normaliser_of(series, leaking))
-
-
-def fitted_on_everything(series: CandleSeries, configured: Settings, spec: FeatureSet) -> Known:
-    """Plant a normaliser that has seen the test part."""
-    frame = build_frame(series, configured.ladders[configured.market.timeframe], spec)
-    return carried(series, configured, frame, Normaliser.fit(frame, 0, len(series), "all"))
-
-
-@pytest.mark.parametrize(
-    ("build", "caught"),
-    [(one_bar_ahead, {"state"}), (fitted_on_everything, {"normaliser"})],
+REAL = (
+    "binance-spot_BTCUSDT_1h_2017-08_2023-12",
+    "kraken-spot_XBTUSD_1h_2013-10_2023-01",
+    "binance-spot_ETHUSDT_5m_2020-12_2021-07",
+    "binance-spot_BTCUSDT_1m_2021-04-20_2021-05-20",
 )
-def test_planted_leaks_are_caught(
-    configured: Settings, spec: FeatureSet, candles: CandleSeries, build: Build, caught: set[str]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_candles_with_their_gaps_are_clean(
+    configured: Settings, spec: FeatureSet, name: str
 ) -> None:
-    found = leaks(build, candles, 2_400, 1, configured, spec)
-    assert caught <= set(found)
+    series = examine(shared_data() / "candles" / f"{name}.parquet", Reading()).series()
+    # A stretch with gaps in it, long enough for the slowest timeframe to be ready while it trains.
+    gaps = np.flatnonzero(np.diff(series.open_time) > series.timeframe.duration)
+    start = max(int(gaps[len(gaps) // 2]) - 6_000, 0)
+    stretch = series.slice(start, start + 9_000)
+    assert (np.diff(stretch.open_time) > series.timeframe.duration).any()
+    report = checked(stretch, configured, spec, 32)
+    assert report.cause is None
+    assert {"before a gap", "after a gap"} <= {each.why for each in report.instants}
+    assert all(result.comparisons for result in report.stages)
+
+
+def test_every_planted_leak_is_caught_where_it_is(
+    configured: Settings, spec: FeatureSet, candles: CandleSeries
+) -> None:
+    ladder = ladder_of(configured, candles.timeframe)
+    honest = program_pipeline(configured, candles.symbol, ladder, spec, None)
+    frame = honest.state(History(candles, {}))
+    stop = split_by_fractions(candles, 0.7, 0.1).training.stop
+    for leak in planted_leaks(honest, frame, ladder, stop):
+        report = checked(candles, configured, spec, 16, leak.pipeline)
+        assert leak.judge(report).rightly, (leak.name, report.cause)
+
+
+def test_the_shipped_model_decides_on_nothing_that_comes_later(
+    configured: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    registry = ModelRegistry(tmp_path, shipped_models(), {"shipped": shipped_public_key()})
+    model = registry.load(registry.listing()[0].model_id)
+    ladder = ladder_of(configured, candles.timeframe)
+    pipeline = program_pipeline(configured, candles.symbol, ladder, model.features, model)
+    assert checked(candles, configured, model.features, 24, pipeline).cause is None
 
 
 def test_too_few_candles_to_train_on_are_refused(
     configured: Settings, spec: FeatureSet, candles: CandleSeries
 ) -> None:
-    from adan_core.learning.market import prepare
-
     with pytest.raises(DataError, match="warm up"):
-        prepare(
-            candles.slice(0, 1_000),
-            configured.ladders[configured.market.timeframe],
-            spec,
-            configured,
-        )
+        prepare(candles.slice(0, 1_000), ladder_of(configured, candles.timeframe), spec, configured)
