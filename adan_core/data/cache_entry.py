@@ -1,16 +1,16 @@
 """The form of one cache entry on disk: a header, then arrays exactly as they lie in memory.
 
-    magic (8) | header's length (4) | header's checksum (4) | header | body: arrays, each aligned
+    magic (8) | header's length (4) | header's checksum (4) | header | array | array ...
 
-The header is JSON and says its version, its key, the arrays' names, types and shapes, and the
-body's checksum. Nothing is unpickled, and an array of anything but plain numbers is refused.
+The header is JSON and says its version, its key, and the arrays' names, types, shapes and
+checksums. Nothing is unpickled, and an array of anything but plain numbers is refused.
 """
 
 import hashlib
-import math
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ Arrays = Mapping[str, NDArray[Any]]
 _SUFFIX = ".entry"
 _MAGIC = b"ADANdata"
 _PREFIX = struct.Struct("<8sII")
+_BLOCK = 8 * 1024 * 1024  # what one thread checks at a time
 _ALIGNMENT = 64  # a cache line, and what vector instructions like
 _PLAIN = re.compile(r"[<>|](?:f[248]|[iu][1248]|b1)")
 
@@ -64,15 +65,13 @@ class _Array(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     form: str
     shape: tuple[int, ...]
-    offset: int
+    checksums: tuple[int, ...]
 
 
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
     schema_version: int
     key: CacheKey
     arrays: tuple[_Array, ...]
-    body_bytes: int
-    body_checksum: int
 
 
 def encode(key: CacheKey, arrays: Arrays) -> list[bytes | memoryview]:
@@ -82,18 +81,15 @@ def encode(key: CacheKey, arrays: Arrays) -> list[bytes | memoryview]:
     """
     body: list[bytes | memoryview] = []
     described: list[_Array] = []
-    offset = checksum = 0
     for name, array in arrays.items():
-        described.append(_Array(name, array.dtype.str, array.shape, offset))
-        content = array.data.cast("B") if array.size else b""
-        for piece in (content, bytes(-len(content) % _ALIGNMENT)):
-            body.append(piece)
-            checksum = crc32(piece, checksum)
-            offset += len(piece)
-    header = msgspec.json.encode(
-        _Header(ENTRY_SCHEMA_VERSION, key, tuple(described), offset, checksum)
-    )
-    # Blanks behind it, so that the body is aligned; the checksum covers them: no byte goes unseen.
+        content = array.data.cast("B") if array.size else memoryview(b"")
+        padding = bytes(-len(content) % _ALIGNMENT)
+        body += (content, padding)
+        # The padding is checked, too, so that no byte of the file goes unseen.
+        checksums = (*_checksums([content]), crc32(padding))
+        described.append(_Array(name, array.dtype.str, array.shape, checksums))
+    header = msgspec.json.encode(_Header(ENTRY_SCHEMA_VERSION, key, tuple(described)))
+    # Blanks behind it, which JSON allows, so that the body is aligned.
     header += b" " * (-(len(header) + _PREFIX.size) % _ALIGNMENT)
     return [_PREFIX.pack(_MAGIC, len(header), crc32(header)), header, *body]
 
@@ -111,9 +107,30 @@ def decode(key: CacheKey, content: bytes | memoryview) -> Arrays:
         )
     if header.key != key:
         raise DataError(f"an entry of {header.key}", f"one of {key}")
-    if len(view) - start != header.body_bytes or crc32(view[start:]) != header.body_checksum:
+    arrays: dict[str, NDArray[Any]] = {}
+    parts: list[memoryview] = []
+    expected: list[int] = []
+    for described in header.arrays:
+        array, stop = _array(view, described, start)
+        padded = stop + -stop % _ALIGNMENT
+        parts += (view[start:stop], view[stop:padded])
+        expected += described.checksums
+        arrays[described.name] = array
+        start = padded
+    if start != len(view) or _checksums(parts) != expected:
         raise DataError("an entry whose content is damaged", "the bytes that were written")
-    return {array.name: _view(view, array, start, len(view)) for array in header.arrays}
+    return arrays
+
+
+def _checksums(parts: Sequence[memoryview]) -> list[int]:
+    """Return a checksum per block of each part, computed beside each other: crc32 needs no lock."""
+    blocks = [
+        part[begin : begin + _BLOCK] for part in parts for begin in range(0, len(part) or 1, _BLOCK)
+    ]
+    if len(blocks) == len(parts):
+        return [crc32(block) for block in blocks]
+    with ThreadPoolExecutor(thread_name_prefix="checksum") as pool:
+        return list(pool.map(crc32, blocks))
 
 
 def _header(view: memoryview) -> tuple[_Header, int]:
@@ -131,16 +148,12 @@ def _header(view: memoryview) -> tuple[_Header, int]:
         raise DataError(f"an entry with another header: {error}", "one of this version") from error
 
 
-def _view(content: memoryview, array: _Array, start: int, stop: int) -> NDArray[Any]:
-    if _PLAIN.fullmatch(array.form) is None or min(array.shape, default=0) < 0:
-        raise DataError(f"array {array.name} of {array.form} {array.shape}", "plain numbers")
-    form = np.dtype(array.form)
-    count = math.prod(array.shape)
-    first = start + array.offset
-    if array.offset < 0 or first + count * form.itemsize > stop:
-        raise DataError(f"array {array.name} reaches beyond its entry", "a whole entry")
-    if not count:
-        empty = np.empty(array.shape, form)
-        empty.flags.writeable = False
-        return empty
-    return np.frombuffer(content, form, count, first).reshape(array.shape)
+def _array(view: memoryview, described: _Array, start: int) -> tuple[NDArray[Any], int]:
+    """Return the array that begins at ``start``, and where it ends; DataError if it cannot be."""
+    if _PLAIN.fullmatch(described.form) is None or min(described.shape, default=0) < 0:
+        raise DataError(f"an array of {described.form} {described.shape}", "one of plain numbers")
+    try:
+        array: NDArray[Any] = np.ndarray(described.shape, described.form, view, start)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"array {described.name}: {error}", "one within its entry") from error
+    return array, start + array.nbytes

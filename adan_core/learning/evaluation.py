@@ -183,7 +183,7 @@ def evaluate(
         BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), plain, capital),
         SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), plain, capital),
     }
-    regimes = _regimes(known, cache)[start : period.stop - 1]
+    regimes = regimes_of(known, cache)[start : period.stop - 1]
     results = tuple(
         StrategyResult(name, run.metrics(), by_regime(run, regimes)) for name, run in runs.items()
     )
@@ -218,7 +218,7 @@ def evaluate(
     )
 
 
-def _regimes(series: CandleSeries, cache: DataCache | None) -> NDArray[np.int64]:
+def regimes_of(series: CandleSeries, cache: DataCache | None) -> NDArray[np.int64]:
     """Return the regime reported at each close, shape (n,), out of the cache where there is one."""
     if cache is None:
         return detect_regimes(series).regimes

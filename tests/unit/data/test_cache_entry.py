@@ -95,33 +95,50 @@ def test_a_newer_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "shape", "offset"),
+    ("form", "shape"),
     [
-        ("|O", (1,), 0),
-        ("<U1", (1,), 0),
-        ("<M8[s]", (1,), 0),
-        ("<b8", (1,), 0),
-        ("<f8", (-1,), 0),
-        ("<f8", (9,), 0),
-        ("<f8", (2**70,), 0),
-        ("<f8", (1,), -64),
-        ("<f8", (1,), 2**70),
+        ("|O", (1,)),
+        ("<U1", (1,)),
+        ("<M8[s]", (1,)),
+        ("<b8", (1,)),
+        ("<f8", (-1,)),
+        ("<f8", (-2, -4)),
+        ("<f8", (9,)),
+        ("<f8", (0,)),
+        ("<f8", (2**70,)),
+        ("<f8", (2**40, 2**40, 0)),
     ],
 )
 def test_a_header_that_lies_is_refused_though_its_checksum_is_right(
-    form: str, shape: tuple[int, ...], offset: int, monkeypatch: pytest.MonkeyPatch
+    form: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Lie(msgspec.Struct):
         name: str
         form: str
         shape: tuple[int, ...]
-        offset: int
+        checksums: tuple[int, ...]
 
-    monkeypatch.setattr(cache_entry, "_Array", lambda *_: Lie("market", form, shape, offset))
+    honest = cache_entry._Array
+    monkeypatch.setattr(cache_entry, "_Array", lambda *it: Lie("market", form, shape, it[3]))
     lie = written({"market": np.arange(8.0)})
-    monkeypatch.undo()
-    with pytest.raises(DataError, match=r"array market|another header"):
+    monkeypatch.setattr(cache_entry, "_Array", honest)
+    with pytest.raises(DataError):
         decode(KEY, lie)
+
+
+def test_a_large_array_is_checked_in_blocks_and_every_block_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cache_entry, "_BLOCK", 64)
+    arrays = {"market": np.arange(100.0), "none": np.empty((0, 3)), "few": np.arange(3)}
+    content = written(arrays)
+    read = decode(KEY, content)
+    assert [read[name].tobytes() for name in arrays] == [each.tobytes() for each in arrays.values()]
+    for place in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x01
+        with pytest.raises(DataError):
+            decode(KEY, bytes(damaged))
 
 
 def test_entries_are_told_from_other_files() -> None:
