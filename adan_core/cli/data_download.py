@@ -23,6 +23,10 @@ like: the same command continues after what is stored and asks for none of it ag
 it continues where the data set ends; with an earlier --since it fetches what lies before, and asks
 once more for holes in between. A candle that is still forming is never stored.
 
+Candles that cannot be (no price, high below low, two for one time) are refused, as the settings say.
+What only the candles around can tell (outliers, frozen prices, steps) is not judged page by page,
+unless --on says so: `adan-core data check NAME` judges the whole.
+
 Requests keep to the exchange's rate limit; when it asks for quiet, that is obeyed. Some exchanges
 serve only their newest candles; those are stored, and what is lacking is said (exit code 3).
 
@@ -116,7 +120,8 @@ def _download_one(
     history = ExchangeHistory(client, symbol, timeframe, context.clock, wait, random.random)
     end = history.now if until is None else min(until, history.now)
     store = CandleStore(context.home.datasets)
-    task = Download(history, store, name, since, end, policy_of(arguments.on))
+    policy = policy_of(arguments.on, context, stored=True)
+    task = Download(history, store, name, since, end, policy)
     try:
         result = task.run(bar.show)
     except (AdanError, KeyboardInterrupt):

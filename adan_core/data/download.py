@@ -141,8 +141,12 @@ class Download:
             report(Reached(done, total, self.added))
 
     def _append(self, series: CandleSeries, findings: tuple[Finding, ...]) -> None:
-        # A page knows nothing of the candles around it: gaps are counted over the whole, later.
-        told = tuple(each for each in findings if each.code is not FindingCode.GAP)
+        # What only the candles around it can tell is nothing to judge a page by: holes, say.
+        told = tuple(
+            each
+            for each in findings
+            if each.treatment is not Treatment.WARN or each.code is FindingCode.ZERO_VOLUME
+        )
         self._info = self._store.append(self._name, series, self._source.description, told)
         self.added += len(series)
 

@@ -29,8 +29,7 @@ SIMULATED_HEADER = "X-ADAN-Sandbox"
 
 _SECURE = {"http": False, "ws": False, "https": True, "wss": True}
 _LONGEST_QUOTE = 200
-_TOO_MANY = 429
-_BANNED = 418
+_TIMED_OUT, _BANNED, _TOO_MANY = 408, 418, 429
 _SILENT = logging.Logger("ccxt, unheard", level=logging.CRITICAL + 1)
 
 
@@ -231,8 +230,8 @@ def _refuse_other_hosts(client: "ccxt.Exchange", host: str) -> None:
 def _hear_answers(client: "ccxt.Exchange") -> None:
     """Refuse answers that are no JSON, and take from a failure's status and headers what they say.
 
-    ccxt takes a page of HTML for an answer without candles, forgets Retry-After, and calls 403
-    and 404 an exchange that is not available.
+    ccxt takes a page of HTML for an answer without candles, forgets Retry-After, calls 403 and
+    404 an exchange that is not available, and an overloaded one (503 with a code) a refusal.
     """
     import ccxt
 
@@ -257,10 +256,11 @@ def _hear_answers(client: "ccxt.Exchange") -> None:
     ) -> object:
         if code in {_TOO_MANY, _BANNED}:
             raise RateLimited(client.id, _retry_after(headers), banned=code == _BANNED)
+        if code >= 500 or code == _TIMED_OUT:
+            raise ccxt.ExchangeNotAvailable(f"{code} {reason}")
         handled = handle_errors(code, reason, url, method, headers, *rest)
         if code >= 400:
-            kind = ccxt.ExchangeNotAvailable if code >= 500 or code == 408 else ccxt.ExchangeError
-            raise kind(f"{code} {reason}")
+            raise ccxt.ExchangeError(f"{code} {reason}")
         return handled
 
     client.fetch = fetched if client.synchronous else fetched_asynchronously

@@ -19,9 +19,9 @@ from adan_core.data.exchange_client import (
     exchange_errors,
     is_simulated,
 )
+from adan_core.data.raw import RawCandles
 from adan_core.data.series import check_symbol
 from adan_core.data.sources import NewestOnly
-from adan_core.data.validation import RawCandles
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError, RetryableError
 from adan_core.domain.time import DAY, SECOND, Clock, Milliseconds, iso

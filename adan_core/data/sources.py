@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from adan_core.data.validation import RawCandles
+from adan_core.data.raw import RawCandles
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds

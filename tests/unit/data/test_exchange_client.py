@@ -157,12 +157,13 @@ def test_a_date_to_come_back_at_is_read_against_the_server_s_own_clock() -> None
         Answer(b"{}", 500),
         Answer(b"<html>maintenance</html>", 503, {"Content-Type": "text/html"}),
         Answer(b"{}", 507),
+        Answer(b'{"code": -1008, "msg": "overloaded"}', 503),
         Answer(b"<html>hello</html>", 200, {"Content-Type": "text/html"}),
         Answer(b""),
         Answer(b"[[1700000000000, "),
         Answer(b"[[1700000000000, ", announced=500),
     ],
-    ids=["500", "503", "507", "html", "empty", "truncated", "broken off"],
+    ids=["500", "503", "507", "503 with a code", "html", "empty", "truncated", "broken off"],
 )
 def test_what_may_pass_is_retryable(answer: Answer) -> None:
     with pytest.raises(RetryableError):
