@@ -72,6 +72,8 @@ def test_a_damaged_file_is_refused_with_what_to_do(store: CandleStore, position:
     path.write_bytes(bytes(data))
     with pytest.raises(DataError, match="data remove name"):
         store.read("name")
+    store.write("name", SERIES, "again", replace=True)
+    assert store.read("name").content_hash == SERIES.content_hash
     path.write_bytes(bytes(data[:-1]))
     with pytest.raises(DataError, match="data remove name"):
         store.size_on_disk("name")
@@ -87,11 +89,11 @@ def test_a_damaged_file_is_refused_with_what_to_do(store: CandleStore, position:
 
 def test_candles_exchanged_for_others_are_found_by_their_hash(store: CandleStore) -> None:
     store.write("name", SERIES, "a test")
-    good = only_partition(store)
-    to_frame(OTHER).write_parquet(good)
-    with pytest.raises(DataError, match="hash"):
-        store.read("name")
-    for stranger, message in (
+    for stranger in (OTHER, SERIES):  # the same candles in other bytes are not parsed either
+        to_frame(stranger).write_parquet(only_partition(store), compression="lz4")
+        with pytest.raises(DataError, match="parquet does not have the hash"):
+            store.read("name")
+    for forged, message in (
         (to_frame(OTHER), "hash they were stored with"),
         (to_frame(SERIES).head(499), "499 candles"),
         (to_frame(SERIES).drop("close"), "no candles"),
@@ -100,7 +102,7 @@ def test_candles_exchanged_for_others_are_found_by_their_hash(store: CandleStore
         (to_frame(SERIES).with_columns(pl.lit(0.0).alias("low")), "column low"),
     ):
         path = only_partition(store)
-        stranger.write_parquet(path)
+        forged.write_parquet(path)
         file_hash = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
         path.rename(path.with_name(f"{path.name[:7]}.{file_hash[:16]}.parquet"))
         record = manifest(store)
