@@ -260,7 +260,7 @@ def _hear_answers(client: "ccxt.Exchange") -> None:
             raise ccxt.ExchangeNotAvailable(f"{code} {reason}")
         handled = handle_errors(code, reason, url, method, headers, *rest)
         if code >= 400:
-            raise ccxt.ExchangeError(f"{code} {reason}")
+            raise ccxt.ExchangeError(f"{method} {urlsplit(url).path}: {code} {reason}")
         return handled
 
     client.fetch = fetched if client.synchronous else fetched_asynchronously
