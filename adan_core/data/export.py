@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from adan_core.data.files import SYNTHETIC_COLUMN
 from adan_core.data.partitions import to_frame
 from adan_core.data.series import CandleSeries
-from adan_core.domain.errors import DataError, UsageError
+from adan_core.domain.errors import DataError, SystemFailure, UsageError
 from adan_core.resilience.files import whole_or_absent
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def export_chunks(chunks: Iterable[CandleSeries], path: Path, replace: bool) -> 
     unknown ending, or a file that exists unless ``replace``; DataError if there is no candle;
     SystemFailure if the disk refuses.
     """
+    import polars as pl
+
     ending = next((each for each in _SINKS if path.name.lower().endswith(each)), None)
     if ending is None:
         raise UsageError(f"{path.name}", f"a name ending in {', '.join(_SINKS)}")
@@ -51,8 +53,15 @@ def export_chunks(chunks: Iterable[CandleSeries], path: Path, replace: bool) -> 
     first = next(frames, None)
     if first is None:
         raise DataError("no candle to write", "at least one")
-    with whole_or_absent(path) as file:
-        _SINKS[ending](_lazily(first, frames), file)
+    try:
+        with whole_or_absent(path) as file:
+            _SINKS[ending](_lazily(first, frames), file)
+    except pl.exceptions.PolarsError as error:  # how some forms tell that the disk refused
+        raise SystemFailure(
+            f"{path} could not be written: {error}",
+            "a disk with room",
+            "free space, then try again",
+        ) from error
 
 
 def _labelled(series: CandleSeries) -> "pl.DataFrame":

@@ -101,7 +101,7 @@ def whole_or_absent(path: Path, mode: int = 0o600, *, durable: bool = True) -> I
             fsync_folder(path.parent)
     except OSError as error:
         raise SystemFailure(
-            f"{path} could not be written: {error.strerror}",
+            f"{path} could not be written: {error.strerror or error}",
             "a disk with room that keeps what it is given",
             "free space or check the disk, then try again",
         ) from error

@@ -2,6 +2,7 @@
 
 import io
 import json
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +139,23 @@ def test_a_damaged_month_leaves_the_file_that_was_there(
     assert "remove real" in err
     assert path.read_text() == "precious"
     assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["out.csv"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "feather"])
+def test_a_disk_that_is_full_leaves_no_half_of_a_file(
+    run: Run, store: CandleStore, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"out.{ending}"
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, usual[1]))
+    try:
+        code, _, err = run("export", "real", str(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert code == 7
+    assert f"out.{ending} could not be written" in err
+    assert not list(tmp_path.glob("*out*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize(
