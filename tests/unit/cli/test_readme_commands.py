@@ -53,7 +53,8 @@ def test_make_has_every_target_that_readme_names() -> None:
 
 
 _ACTIONS = [
-    *("data import", "data list", "data check", "data sample", "models list", "models show"),
+    *("data import", "data list", "data check", "data sample", "data features", "data leakcheck"),
+    *("models list", "models show"),
     *("keys set", "keys list", "keys remove", "config show", "config check", "config locations"),
 ]
 
