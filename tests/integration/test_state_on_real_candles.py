@@ -42,6 +42,7 @@ def read(name: str) -> CandleSeries:
             SHIPPED.read_text(),
         ),
     ],
+    ids=["5m 2023", "5m crash, windows", "1h thin, windows", "1m outage"],
 )
 def test_one_at_a_time_has_the_bytes_of_all_at_once(
     names: tuple[str, ...], ladder: tuple[str, ...], features: str
