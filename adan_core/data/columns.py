@@ -34,9 +34,8 @@ class Role(StrEnum):
 
 _PRICES = (Role.OPEN, Role.HIGH, Role.LOW, Role.CLOSE)
 _TIMES = (
-    "timestamp", "timestamputc", "unix", "unixtime", "unixtimestamp", "opentime", "ts", "t",
-    "datetime", "datetimeutc", "time", "timeutc", "utctime", "gmttime", "date", "dateutc",
-    "opendate", "starttime", "begin", "start", "index", "indexlevel0",
+    "timestamp", "unix", "unixtime", "unixtimestamp", "opentime", "ts", "t", "datetime", "time",
+    "date", "opendate", "starttime", "begin", "start", "index", "indexlevel0",
 )  # fmt: skip
 _NAMES: dict[Role, frozenset[str]] = {
     Role.OPEN: frozenset({"open", "o", "openprice", "priceopen", "opening", "first"}),
@@ -77,11 +76,12 @@ class Mapped:
         )
 
 
-def map_columns(table: Table, chosen: Mapping[Role, str]) -> Mapped:
+def map_columns(table: Table, symbol: str, chosen: Mapping[Role, str]) -> Mapped:
     """Find time, prices and volume in ``table``; ``chosen`` names columns the operator stated.
 
     A column without a name is stated by its number, from 1. Raises DataError if one is missing,
-    ambiguous, holds no numbers, or if the values contradict the names.
+    ambiguous, holds no numbers, if the values contradict the names, or if the only volume says that
+    it is counted in the quote currency of ``symbol``.
     """
     stated = {role: _stated(table, role, text) for role, text in chosen.items()}
     time = stated.get(Role.TIME)
@@ -102,6 +102,7 @@ def map_columns(table: Table, chosen: Mapping[Role, str]) -> Mapped:
         volumes = numbers(table, volume)
     else:
         found = _volume_columns(table, taken={time, *prices}, after=max(prices))
+        _refuse_quote_volume(table, symbol, found)
         volume, volumes, exchanged = _base_volume(table, close, found)
     return Mapped(time, prices, volume, opening, high, low, close, volumes, exchanged)
 
@@ -183,7 +184,7 @@ def _time_column(table: Table) -> int:
     if table.names is None:
         found = [index for index, each in enumerate(table.columns) if looks_like_time(each)]
     else:
-        plain = [_plain(name) for name in table.names]
+        plain = [re.sub("utc|gmt", "", _plain(name)) for name in table.names]
         named = [plain.index(name) for name in _TIMES if name in plain]
         found = [index for index in named if looks_like_time(table.columns[index])] or named
     if not found:
@@ -195,34 +196,45 @@ def _time_column(table: Table) -> int:
 
 
 def _prices_by_value(table: Table, time: int) -> tuple[int, int, int, int]:
-    """Find four columns side by side of which one is the highest, one the lowest, row by row."""
+    """Find four columns side by side of which one is the highest, one the lowest, row by row.
+
+    Volumes stand above all prices of many a market, too; but a candle's own high is near its low.
+    """
     numeric = [
         index for index in range(len(table.columns)) if index != time and _numeric(table, index)
     ]
+    found: list[tuple[float, tuple[int, int, int, int]]] = []
     for start in range(len(numeric) - 3):
-        block = numeric[start : start + 4]
-        values = [numbers(table, index) for index in block]
-        fits: list[tuple[float, tuple[int, int, int, int]]] = []
-        for first, top, bottom, last in permutations(range(4)):
-            enclosed = _enclosed(values[first], values[top], values[bottom], values[last])
-            if float(np.mean(enclosed)) >= 1.0 - _MISREAD_SHARE and bool(
-                (values[bottom] > 0.0).any()
-            ):
-                jump = _jump(table, time, values[first], values[last])
-                fits.append((jump, (block[first], block[top], block[bottom], block[last])))
-        fits.sort()
-        if len(fits) == 1 or (len(fits) > 1 and fits[0][0] < 0.9 * fits[1][0]):
-            return fits[0][1]
-        if fits:
-            # Flat candles fit in any order; the order every exchange uses is then the only claim.
-            usual = (block[0], block[1], block[2], block[3])
-            if any(fit[1] == usual for fit in fits):
-                return usual
+        prices = _order_of(table, time, numeric[start : start + 4])
+        if prices is not None:
+            high, low = numbers(table, prices[1]), numbers(table, prices[2])
+            usable = (low > 0.0) & np.isfinite(high)
+            found.append((float(np.median(high[usable] / low[usable])), prices))
+    if found:
+        return min(found)[1]
     raise DataError(
         "no four columns side by side are open, high, low and close",
         "one never below, one never above the others",
         "state them by number with --column open=2 and so on",
     )
+
+
+def _order_of(table: Table, time: int, block: list[int]) -> tuple[int, int, int, int] | None:
+    """Return which columns of ``block`` are open, high, low and close; None if they are no prices."""
+    values = [numbers(table, index) for index in block]
+    fits: list[tuple[float, tuple[int, int, int, int]]] = []
+    for first, top, bottom, last in permutations(range(4)):
+        enclosed = _enclosed(values[first], values[top], values[bottom], values[last])
+        usable = (values[bottom] > 0.0) & np.isfinite(values[top])
+        if float(np.mean(enclosed)) >= 1.0 - _MISREAD_SHARE and bool(usable.any()):
+            jump = _jump(table, time, values[first], values[last])
+            fits.append((jump, (block[first], block[top], block[bottom], block[last])))
+    fits.sort()
+    if len(fits) == 1 or (len(fits) > 1 and fits[0][0] < 0.9 * fits[1][0]):
+        return fits[0][1]
+    # Flat candles fit in any order; the order every exchange uses is then the only claim.
+    usual = (block[0], block[1], block[2], block[3])
+    return usual if any(fit[1] == usual for fit in fits) else None
 
 
 def _jump(table: Table, time: int, opening: Floats, close: Floats) -> float:
@@ -279,6 +291,20 @@ def _volume_columns(table: Table, taken: set[int], after: int) -> list[int]:
     ]
 
 
+def _refuse_quote_volume(table: Table, symbol: str, found: list[int]) -> None:
+    """Refuse a single volume whose name says the quote currency and not the base."""
+    if table.names is None or len(found) != 1:
+        return
+    base, quote = symbol.split("/")
+    words = set(re.split(r"[^A-Z0-9]+", table.names[found[0]].upper()))
+    if quote in words and base not in words:
+        raise DataError(
+            f"the only volume, column {table.column(found[0])}, is counted in {quote}",
+            f"volume in {base}",
+            f"take it as it is with --column volume={table.names[found[0]]!r}",
+        )
+
+
 def _base_volume(
     table: Table, close: Floats, found: list[int]
 ) -> tuple[int, Floats, NDArray[np.bool_]]:
@@ -293,12 +319,13 @@ def _base_volume(
         plain, turned = _gives(first, second, close), _gives(second, first, close)
         told = (first > 0.0) & (second > 0.0) & (close > 0.0)
         shares = [float(np.mean(each[told])) if told.any() else 0.0 for each in (plain, turned)]
-        if max(shares) > _NEARLY_ALL:
-            index, values = ((found[0], first), (found[1], second))[int(np.argmax(shares))]
-            return index, values, np.zeros(close.shape, dtype=np.bool_)
         if sum(shares) > _NEARLY_ALL:
-            turned &= ~plain
-            return found[0], np.where(turned, second, first), turned
+            # What most rows say is the rule, and the rows that say the contrary are exchanged.
+            if shares[0] >= shares[1]:
+                exchanged = turned & ~plain
+                return found[0], np.where(exchanged, second, first), exchanged
+            exchanged = plain & ~turned
+            return found[1], np.where(exchanged, first, second), exchanged
     raise DataError(
         f"{len(found)} columns could be the volume in base currency"
         + "".join(f", {table.column(index)}" for index in found),

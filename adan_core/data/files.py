@@ -99,7 +99,7 @@ def examine(
     symbol = _symbol(path.name, table, reading.symbol)
     synthetic = symbol.endswith(f"/{SIMULATED_QUOTE}") or _says_synthetic(table)
     progress("finding the columns")
-    columns = map_columns(table, reading.columns)
+    columns = map_columns(table, symbol, reading.columns)
     stamps = parse_stamps(
         table.columns[columns.time],
         reading.time_zone,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from adan_core.data.runs import Mask, Rows, covered, longest_by_chance, runs
 
-_EVEN = 0.01  # increments this close to each other, relative, are equal but for rounding to a tick
+_EVEN = 0.01  # steps that differ by this part of the largest price's are equal but for rounding
 _EXACT = 1e-9  # what is left of a number's digits when a program has computed a straight line
 
 Floats = NDArray[np.float64]
@@ -49,18 +49,23 @@ def interpolated(
 ) -> tuple[Rows, Rows]:
     """Return the runs (starts, lengths) of candles on a straight line between their neighbours.
 
-    All four prices must go on by equal steps, that of the close not zero. ``least`` candles are
-    enough where the volume is constant or a straight line as well, twice as many where it is not.
+    All four prices must go on by equal steps, of which one is not zero. ``least`` candles are enough
+    where the volume is constant or a straight line as well, twice as many where it is not.
     """
-    close = prices[3]
-    straight = adjoining[:-1] & adjoining[1:] & (close[1:-1] != close[:-2])
+    straight = adjoining[:-1] & adjoining[1:]
+    if not straight.size:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    largest = np.zeros(straight.shape[0])
     for price in prices:
-        candidates = np.flatnonzero(straight)
+        np.maximum(largest, np.abs(price[1:-1] - price[:-2]), out=largest)
+    straight &= largest > 0.0
+    for price in prices:
         # Each price leaves few candidates to the next: the work is that of one column.
-        straight[candidates] = _even(price, candidates)
+        at = np.flatnonzero(straight)
+        straight[at] = _even(price, at, _EVEN * largest[at])
     with_volume = straight.copy()
-    candidates = np.flatnonzero(straight)
-    with_volume[candidates] = _even(volume, candidates)
+    at = np.flatnonzero(straight)
+    with_volume[at] = _even(volume, at, _EVEN * np.abs(volume[at + 1] - volume[at]))
     starts, lengths = runs(_long_runs(straight, 2 * least) | _long_runs(with_volume, least))
     return starts + 1, lengths
 
@@ -79,10 +84,8 @@ def _repeats(prices: tuple[Floats, Floats, Floats, Floats]) -> Mask:
     return again
 
 
-def _even(values: Floats, at: Rows) -> Mask:
-    """Return whether the steps before and after the candles behind ``at`` are equal."""
-    first = values[at + 1] - values[at]
-    second = values[at + 2] - values[at + 1]
-    slack = np.maximum(_EVEN * np.abs(first), _EXACT * np.abs(values[at + 1]))
-    even: Mask = np.abs(second - first) <= slack
+def _even(values: Floats, at: Rows, slack: Floats) -> Mask:
+    """Return whether the steps before and after the candles behind ``at`` differ by ``slack`` at most."""
+    before, here, after = values[at], values[at + 1], values[at + 2]
+    even: Mask = np.abs(after - here - (here - before)) <= np.maximum(slack, _EXACT * np.abs(here))
     return even

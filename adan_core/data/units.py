@@ -15,7 +15,7 @@ REACH = 24
 
 _SLACK = float(np.log10(1.1))  # how far from a power of ten a close and the next open may lie
 _LEAST_LEVEL = float(np.log(1_000.0))  # nearer to 1, volumes swell by the price by themselves
-_TELLING = float(np.log(3.0))  # how far the step between two levels of volume may miss the price
+_TELLING = float(np.log(10.0))  # how far the step between two levels of volume may miss the price
 
 Floats = NDArray[np.float64]
 

@@ -200,6 +200,50 @@ def test_misnamed_columns_are_a_misreading_not_a_market(tmp_path: Path) -> None:
     assert same(examine(tmp_path / "y.csv", stated))
 
 
+# What exchanges answer with, without any names; prices, volumes and times are often text.
+WIRE = {
+    "binance": ("time", "open", "high", "low", "close", "volume", "closed", "turnover", "trades"),
+    "kucoin": ("time", "open", "close", "high", "low", "volume", "turnover"),
+    "gate": ("time", "turnover", "close", "high", "low", "open", "volume"),
+    "coinbase": ("time", "low", "high", "open", "close", "volume"),
+    "bitfinex": ("time", "open", "close", "high", "low", "volume"),
+    "bybit": ("time", "open", "high", "low", "close", "volume", "turnover"),
+}
+
+
+@pytest.mark.parametrize("exchange", sorted(WIRE))
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("text", [False, True])
+def test_the_tables_exchanges_answer_with_come_out_right(
+    tmp_path: Path, exchange: str, newest_first: bool, text: bool
+) -> None:
+    table = frame().with_columns(
+        (pl.col("time") // 1000).alias("time"),
+        (pl.col("time") // 1000 + 3599).alias("closed"),
+        (pl.col("volume") * pl.col("close")).alias("turnover"),
+        pl.lit(25).alias("trades"),
+    )
+    table = table.select(WIRE[exchange]).sort("time", descending=newest_first)
+    rows = table.cast(pl.String).rows() if text else table.rows()
+    path = tmp_path / "BTC_USDT-1h.json"
+    path.write_text(json.dumps(rows))
+    assert same(examine(path, Reading()))
+
+
+def test_a_volume_that_says_the_quote_currency_is_not_taken_for_the_base(tmp_path: Path) -> None:
+    header = ("Date", "Symbol", "Open", "High", "Low", "Close", "Volume USDT")
+    table = frame().with_columns(pl.lit("BTC/USDT").alias("Symbol"))
+    table = table.select("time", "Symbol", "open", "high", "low", "close", "volume")
+    path = csv(table.rename(dict(zip(table.columns, header, strict=True))), tmp_path / "x.csv")
+    with pytest.raises(DataError, match="counted in USDT"):
+        examine(path, Reading())
+    stated = Reading(columns={Role.VOLUME: "Volume USDT"})
+    assert same(examine(path, stated))
+    both = table.with_columns((pl.col("volume") * pl.col("close")).alias("quote"))
+    names = dict(zip(both.columns, (*header[:6], "Volume BTC", "Volume USDT"), strict=True))
+    assert same(examine(csv(both.rename(names), tmp_path / "y.csv"), Reading()))
+
+
 def test_the_base_volume_is_the_one_that_gives_the_other(tmp_path: Path) -> None:
     table = frame().rename({"volume": "volume_btc"})
     table = table.with_columns((pl.col("volume_btc") * pl.col("close")).alias("volume"))
