@@ -1,5 +1,7 @@
 """A loopback exchange with known candles, and unmodified ccxt as its client."""
 
+import time
+from collections.abc import Callable
 from typing import TypeVar
 
 import ccxt
@@ -66,3 +68,11 @@ def _pin(value: object, url: str) -> object:
     path = rest.partition("/")[2]
     host = url.replace("http", "ws", 1) if scheme.startswith("ws") else url
     return f"{host}/{path}" if path else host
+
+
+def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for a condition that another thread brings about; AssertionError if it never does."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.002)

@@ -97,11 +97,8 @@ class LoopbackExchange:
             self._thread.join()
 
     def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        finally:
-            self._loop.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         application = web.Application(middlewares=[spoiling(self._venue)])
@@ -110,11 +107,15 @@ class LoopbackExchange:
         application.add_routes(KrakenRest(self._venue).routes())
         application.add_routes(KrakenStreams(self._venue, self._hub).routes())
         runner = web.AppRunner(
-            application, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+            application, handler_cancellation=True, access_log=None, shutdown_timeout=0.01
         )
         await runner.setup()
         await web.SockSite(runner, self._listener).start()
         self._ready.set()
         await self._stop.wait()
+        # No more newcomers; those just accepted get their transports first, or nobody closes them.
+        self._loop.remove_reader(self._listener)
+        for _ in range(3):
+            await asyncio.sleep(0)
         self._hub.cut_all()
         await runner.cleanup()
