@@ -17,15 +17,16 @@ _KEPT_GENERATIONS = 3
 
 
 def source_digests(package: Path) -> tuple[str, str]:
-    """Return a digest of every module of ``package`` with a compiled kernel, and one of all modules.
+    """Return a digest of every module of ``package`` with a compiled kernel, and one of all code.
 
     numba looks only at the file of the outermost function when it decides whether a cached kernel
     is current; a change in a kernel it calls would go unnoticed. A folder per digest mends that.
-    The second digest is the version of the code as far as any number can depend on it.
+    The second digest is the version of the code as far as any number can depend on it: every
+    module, and the weights that lie beside one.
     """
     kernels = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     everything = hashlib.blake2b(f"{numba.__version__} {np.__version__}".encode(), digest_size=16)
-    for source in sorted(package.rglob("*.py")):
+    for source in sorted(path for path in package.rglob("*") if path.suffix in {".py", ".json"}):
         text = source.read_bytes()
         everything.update(f"{source.relative_to(package)} {len(text)} ".encode())
         everything.update(text)
@@ -71,4 +72,13 @@ def compiled_inline(function: Function) -> Function:
     about as much as the step itself.
     """
     decorate = numba.njit(nogil=True, fastmath=False, error_model="numpy", forceinline=True)
+    return cast("Function", decorate(function))
+
+
+def compiled_spliced(function: Function) -> Function:
+    """Copy ``function`` into every compiled caller before that is compiled: for mere choices.
+
+    A tree of choices is then compiled once instead of once more per level.
+    """
+    decorate = numba.njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
     return cast("Function", decorate(function))

@@ -1,6 +1,5 @@
 """Judging a model on candles it has not seen: beside plain strategies, net of costs, by regime."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -29,7 +28,7 @@ from adan_core.learning.backtest import (
 from adan_core.learning.inference import NumpyPolicy
 from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.metrics import PerformanceMetrics
-from adan_core.learning.regime import REGIMES, detect_regimes, regime_model
+from adan_core.learning.regime import REGIMES, detect_regimes
 from adan_core.learning.registry import ServiceModel
 
 EVALUATION_SCHEMA_VERSION = 1
@@ -222,9 +221,7 @@ def regimes_of(series: CandleSeries, cache: DataCache | None) -> NDArray[np.int6
     """Return the regime reported at each close, shape (n,), out of the cache where there is one."""
     if cache is None:
         return detect_regimes(series).regimes
-    model = regime_model()
-    weights = hashlib.blake2b(model.weights.tobytes() + model.bias.tobytes(), digest_size=16)
-    key = CacheKey("regimes", series.content_hash, weights.hexdigest(), CODE_VERSION)
+    key = CacheKey("regimes", series.content_hash, "", CODE_VERSION)
     kept = cache.fetch(key, lambda: {"regimes": detect_regimes(series).regimes})
     return kept["regimes"]
 

@@ -7,10 +7,11 @@ another regime leads by a margin, so that a toss-up does not flicker; the probab
 model's own.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -355,6 +356,16 @@ class RegimeDetector:
         self._drivers[:] = drivers[-1]
         self._probabilities[:] = probabilities[-1]
         return self._reading()
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all that is carried from candle to candle; ``restore`` takes them back."""
+        marks = np.array([self._reported, self._since, self._newest], dtype=np.int64)
+        return {"state": self._state.copy(), "marks": marks}
+
+    def restore(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where ``memory`` was taken; the next candle brings the next answer."""
+        self._state[:] = memory["state"]
+        self._reported, self._since, self._newest = memory["marks"].tolist()
 
     def _reading(self) -> RegimeReading | None:
         if self._reported < 0:

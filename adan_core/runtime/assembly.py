@@ -10,6 +10,7 @@ import numpy as np
 
 from adan_core.config.locations import Locations
 from adan_core.config.settings import Settings
+from adan_core.data.cache import DataCache
 from adan_core.data.feed import CandleFeed, SeriesFeed, SimulatedFeed, Wait
 from adan_core.data.live import ExchangeFeed, LiveLimits
 from adan_core.data.live_shelf import CandleShelf
@@ -207,6 +208,7 @@ def assemble(
     market_clock: Clock,
     wait: Wait,
     seconds_per_candle: float,
+    cache: DataCache | None = None,
 ) -> TradingParts:
     """Build the engine; ``market_clock`` is what limits per minute are counted on.
 
@@ -254,6 +256,7 @@ def assemble(
             StateStream(plan.timeframe, ladder, spec),
             RegimeDetector(plan.timeframe),
             deque(),
+            cache=cache,
         )
         for symbol in plan.symbols
     ]

@@ -91,7 +91,14 @@ class TradingCore:
         )
         self._training = TrainingRunner(plan.home, plan.overrides, clock, self._on_training)
         self._trading = TradingThread(
-            plan, locations, config, self._kill, self._alarm, self._report_reload, clock
+            plan,
+            locations,
+            config,
+            self._kill,
+            self._alarm,
+            self._report_reload,
+            clock,
+            self._cache,
         )
         self._stopping = threading.Event()
         self._started_at = clock.now()

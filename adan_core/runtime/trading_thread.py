@@ -13,6 +13,7 @@ from adan_core.accounting.preparation import prepare_kernels
 from adan_core.config.locations import Locations
 from adan_core.config.manager import ConfigManager, Reload
 from adan_core.config.settings import Settings
+from adan_core.data.cache import DataCache
 from adan_core.data.live import ExchangeFeed
 from adan_core.domain.alerts import Alarm, Severity
 from adan_core.domain.errors import AdanError, TradingError
@@ -76,6 +77,7 @@ class TradingThread:
         alarm: Alarm,
         reloaded: Callable[[Reload], None],
         clock: Clock,
+        cache: DataCache,
     ) -> None:
         settings = config.settings
         self._plan = plan
@@ -85,6 +87,7 @@ class TradingThread:
         self._alarm = alarm
         self._reloaded = reloaded
         self._clock = clock
+        self._cache = cache
         # Limits per minute and ages of prices follow the market's own time when it is replayed.
         self._market_clock = ManualClock() if plan.seconds_per_candle == 0.0 else None
         self._thread = threading.Thread(target=self._trade, name="trading", daemon=True)
@@ -167,6 +170,7 @@ class TradingThread:
             self._market_clock or self._clock,
             self._pause,
             plan.seconds_per_candle,
+            self._cache,
         )
         self._parts = parts
         beat = asyncio.create_task(self._beat())

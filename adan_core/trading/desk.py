@@ -7,7 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS, portfolio_vector
+from adan_core.accounting.compiled import CODE_VERSION
+from adan_core.data.cache import DataCache
+from adan_core.data.cache_entry import Arrays, CacheKey
 from adan_core.data.market_state import EnhancedMarketState
+from adan_core.data.months import months
 from adan_core.data.series import CandleSeries
 from adan_core.data.state import StateStream
 from adan_core.domain.candles import Candle
@@ -34,6 +38,7 @@ class Desk:
     market: NDArray[np.float64] | None = None
     reading: RegimeReading | None = None
     held: int = 0
+    cache: DataCache | None = None
 
     def push(self, candle: Candle, close_time: Milliseconds) -> None:
         """Let one closed candle into the symbol's state and regime."""
@@ -44,19 +49,47 @@ class Desk:
             self.closes.popleft()
 
     def warm(self, history: CandleSeries) -> None:
-        """Let past candles in, at once; the state is the one that they leave one by one."""
-        for start in range(0, len(history), _PIECE):
-            piece = history.slice(start, min(start + _PIECE, len(history)))
-            newest_row = self.stream.push_series(piece)[-1].copy()
-            self.market = None if np.isnan(newest_row).any() else newest_row
-            self.reading = self.regimes.push_series(piece)
+        """Let past candles in, at once; the state is the one that they leave one by one.
+
+        With a cache, what the months before the newest candle's leave is computed once: a start
+        reads it and lets only the newest month in.
+        """
         if not len(history):
             return
+        *_, (_, whole, _) = months(history.open_time)
+        if self.cache is None or self.closes or not whole:
+            self._let_in(history)
+        else:
+            past = history.slice(0, whole)
+            key = CacheKey("warm", past.content_hash, self.stream.schema_hash, CODE_VERSION)
+            self._restore(self.cache.fetch(key, lambda: self._left_by(past)))
+            self._let_in(history.slice(whole, len(history)))
         newest = int(history.close_time[-1])
         recent = history.close_time >= newest - DAY
         self.closes.extend(
             zip(history.close_time[recent].tolist(), history.close[recent].tolist(), strict=True)
         )
+
+    def _let_in(self, history: CandleSeries) -> None:
+        for start in range(0, len(history), _PIECE):
+            piece = history.slice(start, min(start + _PIECE, len(history)))
+            newest_row = self.stream.push_series(piece)[-1].copy()
+            self.market = None if np.isnan(newest_row).any() else newest_row
+            self.reading = self.regimes.push_series(piece)
+
+    def _left_by(self, past: CandleSeries) -> Arrays:
+        """Let in ``past`` and return what of it is carried on."""
+        self._let_in(past)
+        return {
+            f"{part}:{name}": array
+            for part, memory in (("state", self.stream.memory()), ("regime", self.regimes.memory()))
+            for name, array in memory.items()
+        }
+
+    def _restore(self, left: Arrays) -> None:
+        for part, restore in (("state", self.stream.restore), ("regime", self.regimes.restore)):
+            own = {name: array for name, array in left.items() if name.startswith(f"{part}:")}
+            restore({name.removeprefix(f"{part}:"): array for name, array in own.items()})
 
     @property
     def close(self) -> float:

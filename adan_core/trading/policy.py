@@ -1,6 +1,7 @@
 """What the engine asks of whatever decides, so that trading knows nothing of learning."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,4 +34,12 @@ class RegimeReader(Protocol):
 
     def push_series(self, series: CandleSeries) -> RegimeReading | None:
         """Take in many candles at once, to the same state and answer as one by one."""
+        ...
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all that is carried from candle to candle."""
+        ...
+
+    def restore(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where ``memory`` was taken."""
         ...

@@ -33,6 +33,7 @@ def test_the_same_sources_elsewhere_are_the_same_version(package: Path, tmp_path
         "data/frames.py",
         "domain/candles.py",
         "learning/regime.py",
+        "learning/regime_weights.json",
     ],
 )
 def test_a_changed_source_is_another_version(package: Path, module: str) -> None:
