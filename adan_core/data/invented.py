@@ -13,6 +13,7 @@ from adan_core.data.runs import Mask, Rows, covered, longest_by_chance, runs
 
 _EVEN = 0.01  # steps that differ by this part of the largest price's are equal but for rounding
 _EXACT = 1e-9  # what is left of a number's digits when a program has computed a straight line
+_BLOCK = 65_536
 
 Floats = NDArray[np.float64]
 
@@ -53,19 +54,18 @@ def interpolated(
     where the volume is constant or a straight line as well, twice as many where it is not.
     """
     straight = adjoining[:-1] & adjoining[1:]
-    if not straight.size:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    largest = np.zeros(straight.shape[0])
-    for price in prices:
-        np.maximum(largest, np.abs(price[1:-1] - price[:-2]), out=largest)
-    straight &= largest > 0.0
-    for price in prices:
-        # Each price leaves few candidates to the next: the work is that of one column.
-        at = np.flatnonzero(straight)
-        straight[at] = _even(price, at, _EVEN * largest[at])
-    with_volume = straight.copy()
-    at = np.flatnonzero(straight)
-    with_volume[at] = _even(volume, at, _EVEN * np.abs(volume[at + 1] - volume[at]))
+    with_volume = np.zeros_like(straight)
+    for start in range(0, straight.shape[0], _BLOCK):
+        part, rows = slice(start, start + _BLOCK), slice(start, start + _BLOCK + 2)
+        largest = np.zeros(straight[part].shape[0])
+        for price in prices:
+            np.maximum(largest, np.abs(np.diff(price[rows])[:-1]), out=largest)
+        straight[part] &= largest > 0.0
+        for price in prices:
+            straight[part] &= _even(price[rows], _EVEN * largest)
+        traded = volume[rows]
+        slack = _EVEN * np.abs(np.diff(traded)[:-1])
+        with_volume[part] = straight[part] & _even(traded, slack)
     starts, lengths = runs(_long_runs(straight, 2 * least) | _long_runs(with_volume, least))
     return starts + 1, lengths
 
@@ -84,8 +84,8 @@ def _repeats(prices: tuple[Floats, Floats, Floats, Floats]) -> Mask:
     return again
 
 
-def _even(values: Floats, at: Rows, slack: Floats) -> Mask:
-    """Return whether the steps before and after the candles behind ``at`` differ by ``slack`` at most."""
-    before, here, after = values[at], values[at + 1], values[at + 2]
-    even: Mask = np.abs(after - here - (here - before)) <= np.maximum(slack, _EXACT * np.abs(here))
+def _even(values: Floats, slack: Floats) -> Mask:
+    """Return whether the steps to and from each inner value differ by ``slack`` at most."""
+    steps = np.diff(values)
+    even: Mask = np.abs(np.diff(steps)) <= np.maximum(slack, _EXACT * np.abs(values[1:-1]))
     return even
