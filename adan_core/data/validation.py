@@ -4,6 +4,8 @@ Checks run in the order of ``FindingCode``. A row that breaks one is left out of
 one defect is not reported under several names; all kinds are reported at once, whatever is refused.
 """
 
+from dataclasses import fields
+
 import numpy as np
 
 from adan_core.data.clock_changes import local_time
@@ -97,7 +99,8 @@ class _Check:
                 f"a candle that had not closed by {describe_instant(now)}",
             )
         if bad.any():
-            self.candles = each.take(~bad)
+            del each, prices, price
+            self._keep(~bad)
 
     def order(self) -> None:
         """Time that runs backwards: throughout, or here and there."""
@@ -109,13 +112,13 @@ class _Check:
             self._add(
                 FindingCode.DESCENDING, NOWHERE, "newest candle first", (1, len(self.candles))
             )
-            self.candles = self.candles.take(slice(None, None, -1))
+            self._keep(slice(None, None, -1))
             times = self.candles.open_time
         late = np.zeros(len(self.candles), dtype=np.bool_)
         late[1:] = times[1:] < np.maximum.accumulate(times)[:-1]
         self._add(FindingCode.DISORDER, self._at(late), "out of order")
         if late.any():
-            self.candles = self.candles.take(np.argsort(times, kind="stable"))
+            self._keep(np.argsort(times, kind="stable"))
 
     def clock_changes(self) -> None:
         """Stamps that skip and repeat the hours a local clock does."""
@@ -149,7 +152,8 @@ class _Check:
             self._at(rows[~same]),
             "a second candle for one opening time, with other values",
         )
-        self.candles = now.take(~again)
+        del now, columns
+        self._keep(~again)
 
     def prices(self) -> None:
         """Prices far from all those around them, and prices and volumes that change their unit."""
@@ -168,7 +172,8 @@ class _Check:
             "volumes go on at the price times what they were, or at that part of it",
         )
         if bad.any() and self.policy.of(FindingCode.OUTLIER) is not Treatment.WARN:
-            self.candles = now.take(~bad)
+            del now
+            self._keep(~bad)
 
     def invented(self) -> None:
         """Candles no market made: a frozen feed, copies, straight lines."""
@@ -198,14 +203,15 @@ class _Check:
             if self.policy.of(code) is not Treatment.WARN:
                 left &= ~covered(starts, lengths, len(now))
         if not left.all():
-            self.candles = now.take(left)
+            del now, prices
+            self._keep(left)
 
     def zero_volume(self) -> None:
         """Candles in which nothing was traded."""
         idle = self.candles.volume == 0.0
         self._add(FindingCode.ZERO_VOLUME, self._at(idle), "no volume")
         if idle.any() and self.policy.of(FindingCode.ZERO_VOLUME) is Treatment.MARK:
-            self.candles = self.candles.take(~idle)
+            self._keep(~idle)
 
     def holes(self) -> None:
         """Candles missing between two that are there, and what the volume tells about why."""
@@ -260,6 +266,17 @@ class _Check:
                 self._at(np.array([len(self.candles) - 1])),
                 f"the newest candle closed {(now - closed) // SECOND} s ago",
             )
+
+    def _keep(self, chosen: Mask | Rows | slice) -> None:
+        """Go on with the ``chosen`` candles; each old column goes before the next one is copied.
+
+        So a history of millions of candles is never held twice beside the caller's own.
+        """
+        columns = [getattr(self.candles, each.name) for each in fields(RawCandles)]
+        self.candles = self.candles.take(np.empty(0, dtype=np.int64))  # a slice would hold on
+        for place in range(len(columns)):
+            columns[place] = columns[place][chosen]
+        self.candles = RawCandles(*columns)
 
     def _rows(self, code: FindingCode, wrong: Mask, bad: Mask, message: str) -> None:
         """Report the rows that are ``wrong`` and not ``bad`` yet; they are bad from then on."""
