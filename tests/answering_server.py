@@ -52,8 +52,9 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.headers["Host"], parts.path, dict(parse_qsl(parts.query)))
         self.server.requests.append(request)
         answer = self.server.answer(request)
-        self.send_response(answer.status)
-        for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+        self.send_response_only(answer.status)
+        usual = {"Content-Type": "application/json", "Date": self.date_time_string()}
+        for name, value in {**usual, **answer.headers}.items():
             self.send_header(name, value)
         length = len(answer.body) if answer.announced is None else answer.announced
         self.send_header("Content-Length", str(length))

@@ -228,14 +228,15 @@ def _refuse_other_hosts(client: "ccxt.Exchange", host: str) -> None:
 
 
 def _hear_answers(client: "ccxt.Exchange") -> None:
-    """Refuse answers that are no JSON, and take from a failure's status and headers what they say.
+    """Refuse answers that are no JSON or no candles; take from a failure what its headers say.
 
-    ccxt takes a page of HTML for an answer without candles, forgets Retry-After, calls 403 and
-    404 an exchange that is not available, and an overloaded one (503 with a code) a refusal.
+    ccxt takes a page of HTML for an answer without candles, leaves out rows it cannot date, forgets
+    Retry-After, calls 403 and 404 an exchange that is not available, and an overloaded one (503
+    with a code) a refusal.
     """
     import ccxt
 
-    fetch, handle_errors = client.fetch, client.handle_errors
+    fetch, handle_errors, parse_ohlcv = client.fetch, client.handle_errors, client.parse_ohlcv
 
     def parsed(answer: object) -> object:
         if not isinstance(answer, (dict, list)):
@@ -263,6 +264,14 @@ def _hear_answers(client: "ccxt.Exchange") -> None:
             raise ccxt.ExchangeError(f"{method} {urlsplit(url).path}: {code} {reason}")
         return handled
 
+    @wraps(parse_ohlcv)
+    def dated(*row: object) -> list[float | None]:
+        candle: list[float | None] = parse_ohlcv(*row)
+        if candle[0] is None:
+            raise ccxt.BadResponse(f"a row that is no candle: {str(row[0])[:_LONGEST_QUOTE]}")
+        return candle
+
+    client.parse_ohlcv = dated
     client.fetch = fetched if client.synchronous else fetched_asynchronously
     client.handle_errors = heard
 

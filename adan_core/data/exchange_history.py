@@ -167,10 +167,7 @@ class ExchangeHistory:
 
     def _page(self, timeframe: str, since: Milliseconds) -> RawCandles:
         return self._ask(
-            lambda: _parse(
-                self._client.id,
-                self._client.fetch_ohlcv(self.symbol, timeframe, since, self._limit),
-            )
+            lambda: _parse(self._client.fetch_ohlcv(self.symbol, timeframe, since, self._limit))
         )
 
     def _exchange_time(self, clock: Clock) -> Milliseconds:
@@ -208,10 +205,8 @@ def _elsewhere(client: "ccxt.Exchange") -> str:
     return f" at {', '.join(names)} (not its own host)" if names else ""
 
 
-def _parse(exchange: str, rows: list[list[float | None]]) -> RawCandles:
-    """Return ccxt's rows as raw candles; RetryableError for what is no row of candles at all."""
-    if any(len(row) < _COLUMNS or not isinstance(row[0], int) for row in rows):
-        raise RetryableError(f"{exchange} gave rows that are no candles", remedy="try again later")
+def _parse(rows: list[list[float | None]]) -> RawCandles:
+    """Return ccxt's rows as raw candles, NaN where one lacks a price or a volume."""
     columns = [
         np.array([np.nan if row[place] is None else row[place] for row in rows], dtype=np.float64)
         for place in range(1, _COLUMNS)
