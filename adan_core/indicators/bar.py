@@ -28,3 +28,9 @@ def or_zero(numerator: float, denominator: float) -> float:
     if denominator == 0.0:
         return numerator * 0.0
     return numerator / denominator
+
+
+@compiled_inline
+def typical_price(bar: Bar) -> float:
+    """Return the mean of high, low and close."""
+    return (bar.high + bar.low + bar.close) / 3.0

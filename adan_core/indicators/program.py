@@ -6,22 +6,27 @@ other, each in a loop of its own around the step it has; a candle alone is a blo
 and streaming therefore cannot differ.
 """
 
+import difflib
+import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.accounting.compiled import compiled, compiled_inline
+from adan_core.accounting.compiled import compiled, compiled_inline, compiled_spliced
 from adan_core.domain.errors import DataError
 from adan_core.indicators.bar import Bar, Floats, Parameters
-from adan_core.indicators.table import INDICATORS, Step
+from adan_core.indicators.table import INDICATORS, REAL_PARAMETERS, Step
 
 Integers = NDArray[np.int64]
 # Advances one indicator, chosen by its code, over the first ``rows`` candles of a block.
 Runner = Callable[[int, Parameters, Floats, Floats, int, Floats], None]
 
 _PARAMETERS = 3
+# The most candles a parameter may count: a window is memory.
+_LONGEST = 100_000
 # Rows of a block: a block of many columns still fits in the processor's cache.
 _BLOCK = 256
 
@@ -46,27 +51,55 @@ class Program:
 def assemble(entries: Sequence[tuple[str, Sequence[float]]]) -> Program:
     """Return the program of ``(indicator name, parameters)`` entries, in order.
 
-    Raises DataError for an unknown name, a wrong number of parameters or one that is not positive.
+    Raises DataError for an unknown name and for parameters the indicator cannot take.
     """
     names = list(INDICATORS)
     codes = np.zeros(len(entries), dtype=np.int64)
     parameters = np.ones((len(entries), _PARAMETERS), dtype=np.float64)
     offsets = np.zeros(len(entries) + 1, dtype=np.int64)
     for row, (name, values) in enumerate(entries):
-        indicator = INDICATORS.get(name)
-        if indicator is None:
-            raise DataError(f"indicator {name!r}", f"one of {', '.join(INDICATORS)}")
-        if len(values) != len(indicator.parameters):
-            raise DataError(
-                f"{len(values)} parameters for {name}",
-                f"{len(indicator.parameters)}: {', '.join(indicator.parameters) or 'none'}",
-            )
-        if any(value < 1 or value != int(value) for value in values):
-            raise DataError(f"parameters {list(values)} of {name}", "whole numbers from 1 on")
+        if name not in INDICATORS:
+            raise _unknown(name)
+        _verify(name, values)
         codes[row] = names.index(name)
         parameters[row, : len(values)] = values
-        offsets[row + 1] = offsets[row] + indicator.state_size(values)
+        offsets[row + 1] = offsets[row] + INDICATORS[name].state_size(values)
     return Program(codes, parameters, offsets, int(offsets[-1]))
+
+
+def _unknown(name: str) -> DataError:
+    """Name the indicators that are meant by an acronym of the field or by a misspelling."""
+    meant = [
+        known
+        for known, indicator in INDICATORS.items()
+        if re.search(rf"\b{re.escape(name)}\b", indicator.description, re.IGNORECASE)
+    ] or difflib.get_close_matches(name, INDICATORS, n=3)
+    return DataError(
+        f"indicator {name!r}",
+        f"one of {', '.join(INDICATORS)}",
+        " or ".join(f"{known}: {INDICATORS[known].description}" for known in meant[:3]),
+    )
+
+
+def _verify(name: str, values: Sequence[float]) -> None:
+    expected = INDICATORS[name].parameters
+    if len(values) != len(expected):
+        raise DataError(
+            f"{len(values)} parameters for {name}",
+            f"{len(expected)}: {', '.join(expected) or 'none'}",
+        )
+    for parameter, value in zip(expected, values, strict=True):
+        if parameter in REAL_PARAMETERS:
+            if not 0.0 < value < math.inf:
+                raise DataError(f"{parameter} {value} of {name}", "a number above 0")
+        elif not 1 <= value <= _LONGEST or value != int(value):
+            raise DataError(
+                f"{parameter} {value} of {name}", f"a whole number from 1 to {_LONGEST:,}"
+            )
+    if expected[:2] == ("fast", "slow") and values[0] >= values[1]:
+        raise DataError(
+            f"fast {values[0]} and slow {values[1]} of {name}", "a fast one below the slow one"
+        )
 
 
 def _loop(step: Step) -> Runner:
@@ -93,7 +126,7 @@ def _choice(loops: Sequence[Runner], first: int = 0) -> Runner:
     lower = _choice(loops[:half], first)
     upper = _choice(loops[half:], boundary)
 
-    @compiled_inline
+    @compiled_spliced
     def run(
         code: int, parameters: Parameters, state: Floats, block: Floats, rows: int, out: Floats
     ) -> None:
@@ -152,9 +185,6 @@ def run_rows(
                 rows,
                 out[start : start + rows, entry],
             )
-
-
-_run_batch = run_rows
 
 
 def run_batch(

@@ -59,22 +59,28 @@ def relative_strength_step(state: Floats, period: float, value: float) -> float:
 
 
 @compiled_inline
-def true_range(high: float, low: float, previous_close: float) -> float:
-    """Wilder's true range: the candle's range, the gap to the previous close included."""
+def _true_range(high: float, low: float, previous_close: float) -> float:
     return max(high - low, abs(high - previous_close), abs(low - previous_close))
+
+
+@compiled_inline
+def true_range_step(state: Floats, high: float, low: float, close: float) -> float:
+    """Wilder's true range, the gap to the previous close included: state is (seen, previous close)."""
+    previous = state[1]
+    state[1] = close
+    if state[0] == 0.0:
+        state[0] = 1.0
+        return np.nan
+    return _true_range(high, low, previous)
 
 
 @compiled_inline
 def average_true_range_step(
     state: Floats, period: float, high: float, low: float, close: float
 ) -> float:
-    """Wilder's average true range: state is (seen, previous close, mean (3))."""
-    previous = state[1]
-    state[1] = close
-    if state[0] == 0.0:
-        state[0] = 1.0
-        return np.nan
-    return wilder_step(state[2:5], period, true_range(high, low, previous))
+    """Wilder's average true range: state is (true range (2), mean (3))."""
+    span = true_range_step(state, high, low, close)
+    return np.nan if np.isnan(span) else wilder_step(state[2:5], period, span)
 
 
 @compiled_inline
@@ -89,7 +95,7 @@ def movement_step(
     state[0] = count + 1.0
     up = high - state[1]
     down = state[2] - low
-    span = true_range(high, low, state[3])
+    span = _true_range(high, low, state[3])
     state[1] = high
     state[2] = low
     state[3] = close
@@ -148,3 +154,53 @@ def convergence_step(
         return np.nan, np.nan
     line = quick - calm
     return line, mean_step(state[7:10], signal, line)
+
+
+@compiled_inline
+def parabolic_step(
+    state: Floats, acceleration: float, maximum: float, high: float, low: float
+) -> float:
+    """Wilder's parabolic stop and reverse.
+
+    It begins as a stop at the first candle's far end, against the larger of the first two candles'
+    moves. State is (count, previous high, previous low, 1 for a stop below the market or -1, the
+    extreme since the reversal, the acceleration, the next stop). A falling market is a rising one
+    upside down: prices are taken times the direction.
+    """
+    count = state[0]
+    state[0] = min(count + 1.0, 2.0)
+    former_high = state[1]
+    former_low = state[2]
+    state[1] = high
+    state[2] = low
+    if count == 0.0:
+        return np.nan
+    if count == 1.0:
+        fell = former_low - low
+        state[3] = -1.0 if fell > 0.0 and fell > high - former_high else 1.0
+        state[4] = high if state[3] > 0.0 else low
+        state[5] = min(acceleration, maximum)
+        state[6] = former_low if state[3] > 0.0 else former_high
+        former_high = high
+        former_low = low
+    direction = state[3]
+    peak = direction * (high if direction > 0.0 else low)
+    trough = direction * (low if direction > 0.0 else high)
+    former_peak = direction * (former_high if direction > 0.0 else former_low)
+    former_trough = direction * (former_low if direction > 0.0 else former_high)
+    extreme = direction * state[4]
+    stop = direction * state[6]
+    if trough <= stop:
+        stop = max(extreme, former_peak, peak)
+        extreme = trough
+        state[3] = -direction
+        state[5] = min(acceleration, maximum)
+        following = max(stop + state[5] * (extreme - stop), former_peak, peak)
+    else:
+        if peak > extreme:
+            extreme = peak
+            state[5] = min(state[5] + acceleration, maximum)
+        following = min(stop + state[5] * (extreme - stop), former_trough, trough)
+    state[4] = direction * extreme
+    state[6] = direction * following
+    return float(direction * stop)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.accounting.compiled import compiled_inline
+from adan_core.indicators.bar import or_zero
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +55,37 @@ def sum_step(state: Floats, period: float, value: float) -> float:
 
 
 @compiled_inline
+def weighted_mean_step(state: Floats, period: float, value: float) -> float:
+    """Mean of the last ``period`` values, weighted 1 for the oldest to ``period`` for the newest.
+
+    State is (count, sum and weighted sum of the turn, ring of sums, ring of weighted sums), size
+    3 + 2 periods.
+    """
+    length = int(period)
+    slot, full = _turn(state, period)
+    if slot == 0:
+        state[1] = 0.0
+        state[2] = 0.0
+        total = 0.0
+        weighted = 0.0
+        for index in range(length - 1, 0, -1):
+            total += state[3 + index]
+            weighted += total
+            state[3 + index] = total
+            state[3 + length + index] = weighted
+    state[1] += value
+    state[2] += value * (slot + 1.0)
+    state[3 + slot] = value
+    if not full:
+        return np.nan
+    # The turn's own weights begin at 1: what the older values are in number is added to each.
+    weighted = state[2] + state[1] * (period - 1.0 - slot)
+    if slot + 1 < length:
+        weighted += state[4 + length + slot]
+    return float(weighted * 2.0 / (period * (period + 1.0)))
+
+
+@compiled_inline
 def moments_step(state: Floats, period: float, value: float) -> tuple[float, float]:
     """Mean and population deviation of the last ``period`` values.
 
@@ -88,6 +120,29 @@ def moments_step(state: Floats, period: float, value: float) -> tuple[float, flo
         squares += state[5 + length + slot]
     shift = total / period
     return state[1] + shift, np.sqrt(max(squares / period - shift * shift, 0.0))
+
+
+@compiled_inline
+def channel_index_step(state: Floats, period: float, value: float) -> float:
+    """Distance of ``value`` from the window's mean over 0.015 of its mean absolute deviation.
+
+    D. R. Lambert's commodity channel index; 0 in a still market. State is (count, ring), size
+    1 + period. The deviations are taken about a mean that moves, which no running sum can follow:
+    this one step passes through its window.
+    """
+    length = int(period)
+    slot, full = _turn(state, period)
+    state[1 + slot] = value
+    if not full:
+        return np.nan
+    shift = 0.0
+    for index in range(length):
+        shift += state[1 + index] - value
+    shift /= period
+    spread = 0.0
+    for index in range(length):
+        spread += abs(state[1 + index] - value - shift)
+    return or_zero(-shift, 0.015 * spread / period)
 
 
 @compiled_inline
