@@ -1,5 +1,6 @@
 """A loopback exchange with known candles, and unmodified ccxt as its client."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -72,7 +73,8 @@ def _pin(value: object, url: str) -> object:
 
 def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for a condition that another thread brings about; AssertionError if it never does."""
+    pause = threading.Event()
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.002)
+        pause.wait(0.002)

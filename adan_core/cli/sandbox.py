@@ -96,7 +96,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """Serve until told to stop."""
     _check(arguments)
     faults = _faults(arguments.fault)
-    signals = _listen()
     from adan_core.sandbox.exchange import LoopbackExchange
 
     if arguments.dataset:
@@ -108,6 +107,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     span = min(each.timeframe for each in series).duration
     seconds = arguments.pace or span / SECOND
     clock = _MarketClock(context.clock, start, span / seconds)
+    signals = _listen()
     with LoopbackExchange(
         series, clock.now, faults, arguments.newest_only, arguments.port
     ) as exchange:
