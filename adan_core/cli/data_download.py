@@ -21,7 +21,8 @@ _EPILOG = """\
 Every page of candles is stored before the next is asked for. Interrupt it or kill it whenever you
 like: the same command continues after what is stored and asks for none of it again. Without --since
 it continues where the data set ends; with an earlier --since it fetches what lies before, and asks
-once more for holes in between. A candle that is still forming is never stored.
+once more for holes in between. A candle that is still forming is never stored. Under its default
+name a data set is the past of a live feed of that exchange, which adds to it.
 
 Candles that cannot be (no price, high below low, two for one time) are refused, as the settings say.
 What only the candles around can tell (outliers, frozen prices, steps) is not judged page by page,
@@ -105,7 +106,9 @@ def _download_one(
 
     from adan_core.data.download import Download
     from adan_core.data.exchange_history import ExchangeHistory
-    from adan_core.data.store import CandleStore, check_name, dataset_name
+    from adan_core.data.live_venue import VenueName
+    from adan_core.data.series import check_symbol
+    from adan_core.data.store import CandleStore, check_name
     from adan_core.domain.candles import Timeframe
 
     def wait(seconds: float) -> None:
@@ -115,7 +118,8 @@ def _download_one(
     since, until = period
     began = context.clock.monotonic()
     timeframe = Timeframe.parse(arguments.timeframe)
-    name = check_name(arguments.name or f"{arguments.exchange}-{dataset_name(symbol, timeframe)}")
+    venue = VenueName(arguments.exchange, arguments.base_url)
+    name = check_name(arguments.name or venue.dataset(check_symbol(symbol), timeframe))
     bar.begin(name)
     history = ExchangeHistory(client, symbol, timeframe, context.clock, wait, random.random)
     end = history.now if until is None else min(until, history.now)

@@ -189,13 +189,18 @@ class Download:
 
 
 def _check_origin(info: DatasetInfo, source: CandleSource) -> None:
-    """Refuse (DataError) to add one venue's candles to another's."""
-    if info.source != source.description:
+    """Refuse (DataError) to add one venue's candles to another's; the first word names the venue."""
+    venue = _venue(source.description)
+    if any(_venue(part) != venue for part in info.source.split(" + ")):
         raise DataError(
             f"data set {info.name!r} came from: {info.source}",
-            f"candles of one origin; these come from: {source.description}",
+            f"candles of one venue; these come from: {source.description}",
             "choose another --name",
         )
+
+
+def _venue(description: str) -> str:
+    return description.partition(" ")[0]
 
 
 def _is_inside(stretch: Stretch, info: DatasetInfo | None) -> bool:

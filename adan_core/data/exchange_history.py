@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class ExchangeHistory:
         self.skew = self.now - clock.now()
         """How far the exchange's clock is ahead of this machine's, in milliseconds."""
         self.synthetic = is_simulated(client)
-        self.description = f"{client.id}{_elsewhere(client)} {symbol} {timeframe}"
+        self.description = f"{_venue(client)} at {_host(client)}, history"
 
     def batches(
         self, since: Milliseconds | None, until: Milliseconds | None
@@ -198,11 +199,15 @@ class ExchangeHistory:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _elsewhere(client: "ccxt.Exchange") -> str:
-    """Return where the client's candles come from, if that is not the exchange's own host."""
-    foreign = effective_hosts(client) - effective_hosts(type(client)())
-    names = sorted({host.rpartition(":")[0] or host for host in foreign})
-    return f" at {', '.join(names)} (not its own host)" if names else ""
+def _venue(client: "ccxt.Exchange") -> str:
+    """Return what the exchange is called: never its own name where another host is asked."""
+    own = effective_hosts(type(client)())
+    return str(client.id) if effective_hosts(client) <= own else f"test-{client.id}"
+
+
+def _host(client: "ccxt.Exchange") -> str:
+    """Return the host that was asked last, without its port, which changes with each test venue."""
+    return urlsplit(client.last_request_url).hostname or ""
 
 
 def _parse(rows: list[list[float | None]]) -> RawCandles:

@@ -29,7 +29,7 @@ class CandleSource(Protocol):
 
     @property
     def description(self) -> str:
-        """Who tells them; the same words each time, for a data set that grows."""
+        """Who tells them, a venue's name first; the same words each time, for a set that grows."""
         ...
 
     def batches(

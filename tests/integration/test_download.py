@@ -88,7 +88,7 @@ def test_it_pages_and_stores_what_the_exchange_holds_save_the_forming_candle(
         assert _klines(exchange.requests) == [_START + k * 1000 * MINUTE for k in range(5)]
     assert done.info.content_hash == _CLOSED.content_hash
     assert done.info.synthetic
-    assert done.info.source == "binance at 127.0.0.1 (not its own host) BTC/USDT 1m"
+    assert done.info.source == "test-binance at 127.0.0.1, history"
     assert CandleStore(tmp_path).read("data").content_hash == _CLOSED.content_hash
 
 

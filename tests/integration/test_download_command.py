@@ -73,10 +73,10 @@ def test_it_says_what_it_stored_and_that_it_is_simulated(run: Run, store: Candle
     code, out, err = run("BTC/USDT", "--timeframe", "1m", "--since", iso(_START))
 
     assert (code, err) == (0, "")
-    assert "stored binance-BTC-USDT-1m: SIMULATED BTC/USDT 1m, 4320 candles (0 missing)" in out
+    assert "stored test-binance-BTC-USDT-1m: SIMULATED BTC/USDT 1m, 4320 candles (0 missing)" in out
     assert "4,320 new candles" in out
     assert "behind this machine's" in out
-    assert store.read("binance-BTC-USDT-1m").content_hash == _CLOSED.content_hash
+    assert store.read("test-binance-BTC-USDT-1m").content_hash == _CLOSED.content_hash
 
 
 def test_several_symbols_are_told_in_one_document(run: Run, store: CandleStore) -> None:
@@ -89,7 +89,7 @@ def test_several_symbols_are_told_in_one_document(run: Run, store: CandleStore) 
     assert [each["added"] for each in document["downloads"]] == [72, 72]
     assert document["downloads"][0]["dataset"]["synthetic"] is True
     assert document["downloads"][0]["holes"] == {"count": 0, "candles": 0, "longest": []}
-    assert store.names() == ("binance-BTC-USDT-1h", "binance-ETH-USDT-1h")
+    assert store.names() == ("test-binance-BTC-USDT-1h", "test-binance-ETH-USDT-1h")
 
 
 def test_it_ends_before_until_and_continues_there(run: Run, store: CandleStore) -> None:
@@ -114,7 +114,7 @@ def test_a_venue_that_forgets_is_told_with_code_3_and_its_candles_are_kept(
     assert "720 candles (0 missing)" in out
     assert "kraken serves only its newest 720 candles of 1m: asked from 2017-01-01T00:00:00Z" in err
     assert "take another exchange, or import a file" in err
-    assert store.info("kraken-BTC-USDT-1m").rows == 720
+    assert store.info("test-kraken-BTC-USDT-1m").rows == 720
 
 
 def test_holes_are_told_with_the_longest(
@@ -127,7 +127,7 @@ def test_holes_are_told_with_the_longest(
 
     said = capsys.readouterr().out
     assert "no candles for 8 in 2 holes, the longest 7 from 2024-01-01T01:30:00Z" in said
-    assert store.info("binance-BTC-USDT-1m").missing == 8
+    assert store.info("test-binance-BTC-USDT-1m").missing == 8
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_candles_of_another_venue_do_not_join(run: Run) -> None:
     code, _, err = run(*words, name="kraken")
 
     assert code == 3
-    assert "came from: binance at 127.0.0.1" in err
+    assert "came from: test-binance at 127.0.0.1" in err
 
 
 def test_a_ban_ends_with_code_5_and_says_what_is_stored(
@@ -181,7 +181,7 @@ def test_a_ban_ends_with_code_5_and_says_what_is_stored(
     assert code == 5
     assert "2000 new candles are stored, the same command continues" in err
     assert "binance has banned this address for 120 s" in err
-    assert store.info("binance-BTC-USDT-1m").rows == 2000
+    assert store.info("test-binance-BTC-USDT-1m").rows == 2000
 
 
 @pytest.mark.slow
@@ -199,7 +199,7 @@ def test_killed_at_random_and_started_again_it_ends_with_the_same_candles(
             kills += _kill(process, exchange, before, chance)
         asked = _pages(exchange, before)
         assert all(start >= _START + stored * MINUTE for start in asked), "asked for what was there"
-        now_stored = store.info("binance-BTC-USDT-1m").rows if store.names() else 0
+        now_stored = store.info("test-binance-BTC-USDT-1m").rows if store.names() else 0
         assert now_stored >= stored + page * (len(asked) - 1), "more than the page at hand was lost"
         stored = now_stored
     assert kills >= 3
@@ -208,7 +208,7 @@ def test_killed_at_random_and_started_again_it_ends_with_the_same_candles(
 
     subprocess.run([sys.executable, *words], check=True, capture_output=True)
 
-    assert store.read("binance-BTC-USDT-1m").content_hash == _CLOSED.content_hash
+    assert store.read("test-binance-BTC-USDT-1m").content_hash == _CLOSED.content_hash
 
 
 def _kill(
@@ -237,7 +237,7 @@ def test_ctrl_c_ends_it_cleanly_and_says_what_is_stored(
         timeout=60,
         dimensions=(24, 120),
     ) as terminal:
-        terminal.expect("binance-BTC-USDT-1m")
+        terminal.expect("test-binance-BTC-USDT-1m")
         terminal.expect("46%")
         terminal.expect("2,000 new candles")
         terminal.expect(r"0:\d\d:\d\d")  # what is left
@@ -246,4 +246,4 @@ def test_ctrl_c_ends_it_cleanly_and_says_what_is_stored(
         terminal.expect(pexpect.EOF)
         assert "Traceback" not in terminal.before
     assert terminal.exitstatus == 130
-    assert store.info("binance-BTC-USDT-1m").rows == 2000
+    assert store.info("test-binance-BTC-USDT-1m").rows == 2000

@@ -45,7 +45,7 @@ class _Scripted:
     given: list[int] = field(default_factory=list)
     oldest: Milliseconds = 0
     mangled: bool = False
-    description: str = "scripted BTC/SIM 1h"
+    description: str = "scripted venue"
 
     symbol = "BTC/SIM"
     timeframe = _HOURLY
@@ -122,7 +122,7 @@ def test_everything_comes_and_nothing_else_changes_it(tmp_path: Path) -> None:
 
     assert (done.added, done.holes, done.shortfall) == (1200, (), None)
     assert done.info.content_hash == _MARKET.content_hash
-    assert done.info.source == "scripted BTC/SIM 1h"
+    assert done.info.source == "scripted venue"
     again = _Scripted(_all())
     assert _run(again, store).added == 0
     assert again.asked == []
@@ -131,7 +131,7 @@ def test_everything_comes_and_nothing_else_changes_it(tmp_path: Path) -> None:
 @pytest.mark.slow
 @given(
     holes=st.lists(st.tuples(st.integers(1, 1190), st.integers(1, 300)), max_size=4),
-    deaths=st.lists(st.integers(0, 12), max_size=8),
+    deaths=st.lists(st.integers(0, 12), max_size=4),
     starts=st.lists(st.integers(0, 900), min_size=1, max_size=9),
     mangled=st.booleans(),
 )
@@ -255,7 +255,17 @@ def test_venues_are_not_mixed(tmp_path: Path) -> None:
     _run(_Scripted(_all()), store)
 
     with pytest.raises(DataError, match="choose another --name"):
-        _run(_Scripted(_all(), description="another BTC/SIM 1h"), store)
+        _run(_Scripted(_all(), description="another venue"), store)
+
+
+def test_what_the_same_venue_told_live_is_continued(tmp_path: Path) -> None:
+    store = CandleStore(tmp_path)
+    store.append("data", _MARKET.slice(100, 200), "scripted at another host, live")
+
+    done = _run(_Scripted(_all()), store)
+
+    assert done.added == 1100
+    assert done.info.source == "scripted at another host, live + scripted venue"
 
 
 def test_a_beginning_is_needed_and_candles_too(tmp_path: Path) -> None:
