@@ -24,7 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "train": ("train a model on candles", "train"),
     "evaluate": ("judge a model out of sample, net of costs", "evaluate"),
     "backtest": ("run a model or a plain strategy over candles", "backtest"),
-    "data": ("import, list, check or make candles", "data"),
+    "data": ("fetch, import, list, check, export or make candles", "data"),
     "sandbox": ("serve a SIMULATED exchange, to try ADAN against", "sandbox"),
     "models": ("list and show sealed models", "models"),
     "keys": ("keep exchange keys in the keyring", "keys"),

@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +18,9 @@ import pytest
 from adan_core.data.series import CandleSeries
 from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import DataError, SystemFailure
+from adan_core.domain.errors import AlreadyRunning, DataError, SystemFailure
 from adan_core.domain.time import DAY
+from adan_core.resilience.files import ExclusiveLock, exclusive_lock
 
 START = 18_628 * DAY  # 2021-01-01
 # What changes the disk, or makes a change outlive a power cut.
@@ -200,6 +203,27 @@ def test_a_data_set_replaced_between_manifest_and_file_is_read_anew(
     monkeypatch.setattr(Path, "open", replace_first)
     assert store.read("name").content_hash == OTHER.content_hash
     assert replaced
+
+
+def test_a_writer_waits_for_another_that_is_soon_done(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = threading.Event()
+    original = exclusive_lock
+
+    def say_when_met(path: Path) -> ExclusiveLock:
+        try:
+            return original(path)
+        except AlreadyRunning:
+            met.set()
+            raise
+
+    monkeypatch.setattr("adan_core.data.store.exclusive_lock", say_when_met)
+    with ThreadPoolExecutor(1) as pool:
+        with original(root / ".lock"):
+            appended = pool.submit(CandleStore(root, patience=60.0).append, "name", LONGER, "new")
+            assert met.wait(60.0)
+        assert appended.result(60.0).content_hash == LONGER.content_hash
 
 
 _WRITER = """
