@@ -16,6 +16,9 @@ examples:
   adan-tui --attach                   watch and control a core that already runs
   adan-tui --mode replay --dataset BTC-USDT-1h
                                       play a stored data set through the agent
+  adan-tui --set market.source=exchange --set exchange.name=binance --set 'market.symbols=[BTC/USDT]' \\
+           --set account.quote=USDT --model BTC-USDT-5m-s1
+                                      a paper account on an exchange's candles as they close
 
 On the screen F1 shows every key; F12 or Ctrl+T is the kill switch.
 Without a terminal, use adan-core.
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--mode", choices=("paper", "replay"), default="paper", help="default: %(default)s"
     )
     parser.add_argument("--dataset", metavar="NAME", help="what to replay; see adan-core data list")
+    parser.add_argument("--model", metavar="ID", help="which decides; see adan-core models list")
     parser.add_argument("--version", action="store_true", help="say the version and leave")
     return parser
 
@@ -60,9 +64,11 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
         parser.error("--mode replay needs --dataset NAME; adan-core data list shows the names")
     if arguments.dataset and arguments.mode != "replay":
         parser.error("--dataset belongs to --mode replay")
-    if arguments.attach and (arguments.mode == "replay" or arguments.overrides):
+    if arguments.attach and (
+        arguments.mode == "replay" or arguments.overrides or arguments.model is not None
+    ):
         parser.error(
-            "--attach shows a running core as it is: leave out --mode, --dataset and --set"
+            "--attach shows a running core as it is: leave out --mode, --dataset, --model and --set"
         )
 
 
@@ -104,6 +110,7 @@ def _show(arguments: argparse.Namespace, *, far: bool) -> int:
         attach=arguments.attach,
         mode=Mode.REPLAY if arguments.mode == "replay" else Mode.PAPER,
         dataset=arguments.dataset,
+        model=arguments.model,
     )
 
     def open_session() -> "Session":

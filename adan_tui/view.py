@@ -91,7 +91,8 @@ def staleness(view: View, feed: Feed) -> Staleness | None:
     """Return how stale figures from ``feed`` are, or None while they are fresh or absent.
 
     In order: a lost link makes everything stale, a silent heartbeat everything the core computes,
-    an old candle what depends on the market, an old reading the health, a silent job the training.
+    an old candle or a silent stream what depends on the market, an old reading the health, a silent
+    job the training.
     """
     snapshot = view.snapshot
     if snapshot is None:
@@ -110,6 +111,10 @@ def _own_staleness(view: View, snapshot: CoreSnapshot, feed: Feed) -> Staleness 
         old = market_age(view)
         if old is not None and old > snapshot.market.stale_after:
             return Staleness(old, "no candle")
+        stream = snapshot.market.stream
+        silence = None if stream is None else stream.silence(view.now)
+        if silence is not None:
+            return Staleness(silence, "stream silent")
     if feed is Feed.HEALTH and snapshot.health is not None:
         old = view.now - snapshot.health.taken_at
         if old > view.settings.other_stale:

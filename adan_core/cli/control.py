@@ -101,6 +101,10 @@ def _status_at_rest(arguments: argparse.Namespace, context: Context) -> int:
 
     latch = KillLatch(context.home.kill_latch).read()
     rest = read_status(context.home.journal)
+    live = {
+        account: read_status(context.home.account_journal(account))
+        for account in context.home.accounts()
+    }
     holder = lock_holder(context.home.core_lock)
     if arguments.json:
         context.emit(
@@ -110,6 +114,7 @@ def _status_at_rest(arguments: argparse.Namespace, context: Context) -> int:
                 "unresponsive_process": holder,
                 "latch": latch,
                 "account": rest,
+                "exchange_accounts": live,
             }
         )
         return 0
@@ -120,15 +125,16 @@ def _status_at_rest(arguments: argparse.Namespace, context: Context) -> int:
         )
     context.say("no core is running here")
     context.say(f"kill latch: {_describe_latch(latch)}")
-    if rest is None:
-        context.say("account: no journal yet")
-    else:
+    for name, account in {"account": rest, **{f"account {one}": live[one] for one in live}}.items():
+        if account is None:
+            context.say(f"{name}: no journal yet")
+            continue
         context.say(
-            f"account at rest: equity {rest.equity:,.2f}, cash {rest.cash:,.2f}, "
-            f"{len(rest.positions)} positions, {rest.open_orders} open orders"
+            f"{name} at rest: equity {account.equity:,.2f}, cash {account.cash:,.2f}, "
+            f"{len(account.positions)} positions, {account.open_orders} open orders"
         )
-        for position in rest.positions:
-            context.say(f"  {position.symbol} {position.quantity:g} at {position.average_price:g}")
+        for held in account.positions:
+            context.say(f"  {held.symbol} {held.quantity:g} at {held.average_price:g}")
     return NotRunning.exit_code
 
 
@@ -139,6 +145,7 @@ def _describe(snapshot: CoreSnapshot) -> str:
         + (f" ({snapshot.state_reason})" if snapshot.state_reason else ""),
         f"market: {snapshot.market.source}, {snapshot.market.description}",
         f"newest candle: {_age(snapshot, snapshot.market.received_at, snapshot.market.stale_after)}",
+        *_describe_stream(snapshot),
         f"heartbeat: {_age(snapshot, snapshot.heartbeat_at, _HEARTBEAT_STALE)}",
         f"kill switch: {describe_kill(snapshot.kill)}",
     ]
@@ -159,6 +166,14 @@ def _describe(snapshot: CoreSnapshot) -> str:
     waiting = [alert for alert in snapshot.alerts if not alert.acknowledged]
     lines += [f"alert: {alert.severity} {alert.message}" for alert in waiting[-5:]]
     return "\n".join(lines)
+
+
+def _describe_stream(snapshot: CoreSnapshot) -> tuple[str, ...]:
+    stream = snapshot.market.stream
+    if stream is None:
+        return ()
+    told = f"stream: {_age(snapshot, stream.heard_at, stream.silent_after)}"
+    return (told + (f"; paused, nothing is decided: {stream.paused}" if stream.paused else ""),)
 
 
 def _age(snapshot: CoreSnapshot, instant: Milliseconds | None, stale_after: Milliseconds) -> str:

@@ -11,7 +11,7 @@ from adan_core.domain.commands import Command, CommandKind
 from adan_core.domain.errors import UsageError
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import Mode
-from adan_core.domain.time import iso
+from adan_core.domain.time import SECOND, Milliseconds, iso
 
 if TYPE_CHECKING:
     from adan_core.runtime.core import TradingCore
@@ -25,7 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "examples:\n"
         "  adan-core run                                  a paper account on a simulated market\n"
-        "  adan-core run --mode replay --dataset sample   play stored candles through the engine\n\n"
+        "  adan-core run --mode replay --dataset sample   play stored candles through the engine\n"
+        "  adan-core run --set market.source=exchange --set exchange.name=binance \\\n"
+        "    --set 'market.symbols=[BTC/USDT]' --set account.quote=USDT --model BTC-USDT-5m-s1\n"
+        "                       a paper account, with books of its own, on an exchange's candles as\n"
+        "                       they close; the model must have been trained on real candles\n\n"
         "ctrl-c or SIGTERM ends it in order; SIGUSR1 is the kill switch (HALT); SIGHUP is ignored."
     )
     parser.add_argument(
@@ -123,13 +127,27 @@ def _told_to_stop(signals: "SimpleQueue[int]", core: "TradingCore") -> bool:
     return True
 
 
+def _when(instant: Milliseconds | None) -> str:
+    return "no candle yet" if instant is None else iso(instant)
+
+
 def _line(snapshot: CoreSnapshot) -> str:
     account = snapshot.portfolio
-    when = snapshot.market.market_time
+    market = snapshot.market
+    when = market.market_time
     parts = [
-        f"{snapshot.market.source} {iso(when) if when is not None else 'no candle yet'}",
+        " ".join(part for part in (market.source, market.venue, _when(when)) if part),
         str(snapshot.state),
     ]
+    age = None if market.received_at is None else snapshot.taken_at - market.received_at
+    if age is not None and age > market.stale_after and not market.finished:
+        parts.append(f"candles STALE {age / SECOND:.0f} s")
+    if market.stream is not None:
+        silence = market.stream.silence(snapshot.taken_at)
+        if silence is not None:
+            parts.append(f"stream STALE {silence / SECOND:.0f} s")
+        if market.stream.paused:
+            parts.append(f"paused: {market.stream.paused}")
     if account is not None:
         parts.append(
             f"equity {account.equity:,.2f} {account.quote} ({account.equity - account.deposits:+,.2f})"

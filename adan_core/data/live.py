@@ -123,9 +123,8 @@ class ExchangeFeed:
     @property
     def stream(self) -> StreamStatus:
         """How the stream is, and why nothing is decided, if nothing is."""
-        return StreamStatus(
-            self._watch.began_at, self._watch.heard_at, self.limits.silent_after, self._paused
-        )
+        began_at = self._watch.began_at if self._watch.opened else self._clock.now()
+        return StreamStatus(began_at, self._watch.heard_at, self.limits.silent_after, self._paused)
 
     async def prepare(self) -> bool:
         """Fetch what is missing up to now; False if told to stop first.
@@ -152,7 +151,7 @@ class ExchangeFeed:
             await self._insist(self._synchronise)
         except _Stopped:
             return False
-        self._paused = "waiting for the stream's first news"
+        self._paused = "past candles are being read, then the stream is opened"
         return True
 
     def history(self, count: int) -> tuple[CandleSeries, ...]:
@@ -284,7 +283,7 @@ class ExchangeFeed:
         """Fetch, store and line up what closed since the newest candle known, page by page."""
         tape = self._tapes[symbol]
         span = self._venue.page * self._duration
-        began = self._now() - self._first_candles * self._duration
+        began = (self._now() // self._duration - self._first_candles) * self._duration
         since = began if tape.last is None else tape.last
         again = True
         while tape.due(self._now(), self._begun.get(symbol)):

@@ -44,6 +44,11 @@ class VenueName:
         """What its data sets and books are called by; a test venue's never like the exchange's."""
         return f"test-{self.exchange}" if self.simulated else self.exchange
 
+    @property
+    def shown(self) -> str:
+        """What a screen calls it: the exchange's name, or a test venue's address."""
+        return self.exchange if self.base_url is None else urlsplit(self.base_url).netloc
+
     def dataset(self, symbol: str, timeframe: Timeframe) -> str:
         """Return the name of the data set of its candles, e.g. ``binance-BTC-USDT-5m``."""
         return f"{self.label}-{symbol.replace('/', '-')}-{timeframe}"

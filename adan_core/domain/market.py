@@ -66,11 +66,6 @@ class MarketSource(StrEnum):
     EXCHANGE = "EXCHANGE"
     TEST_VENUE = "SIMULATED TEST VENUE"
 
-    @property
-    def live(self) -> bool:
-        """Whether candles arrive as they close, so that their time is the wall clock's."""
-        return self in (MarketSource.EXCHANGE, MarketSource.TEST_VENUE)
-
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
@@ -98,7 +93,8 @@ class MarketStatus:
 
     ``market_time`` is the close of the newest candle in the market's own time, ``received_at`` the
     wall-clock instant from which it ages: that of its arrival or, on an exchange, of its close.
-    ``stale_after`` is the age at which the feed counts as stale; ``stream`` is an exchange's alone.
+    ``stale_after`` is the age at which the feed counts as stale. ``stream`` and ``venue`` (its name,
+    or the address of a test venue) are an exchange's alone.
     """
 
     source: MarketSource
@@ -110,3 +106,4 @@ class MarketStatus:
     stale_after: Milliseconds
     finished: bool
     stream: StreamStatus | None = None
+    venue: str = ""

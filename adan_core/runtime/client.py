@@ -40,7 +40,7 @@ class ClientOptions:
     """Which core a client wants: one of its own in this process, or (``attach``) a running one.
 
     ``overrides`` are the command line's KEY=VALUE settings; ``dataset`` names what a replay plays,
-    ``pace`` its seconds per candle (None: the settings').
+    ``pace`` its seconds per candle (None: the settings'), ``model`` who decides (None: chosen).
     """
 
     home: Path | None = None
@@ -49,6 +49,7 @@ class ClientOptions:
     mode: Mode = Mode.PAPER
     dataset: str | None = None
     pace: float | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class ScreenSession:
                 LaunchOptions(
                     mode=options.mode,
                     dataset=options.dataset,
-                    model=None,
+                    model=options.model,
                     pace=options.pace,
                     home=options.home,
                     overrides=options.overrides,

@@ -111,6 +111,7 @@ class TradingThread:
             received_at=None,
             stale_after=stale_after(settings, plan.seconds_per_candle),
             finished=False,
+            venue="" if plan.market.venue is None else plan.market.venue.shown,
         )
         config.subscribe(("risk", "costs", "staleness", "exchange"), self._settings_changed)
 

@@ -18,9 +18,12 @@ _STATES = {
     EngineState.SAFE_MODE: Ink.BADGE_BAD,
 }
 _SOURCES = {
-    MarketSource.SIMULATED: "SIMULATED MARKET",
-    MarketSource.REPLAY: "REPLAYED DATA, NOT LIVE",
+    MarketSource.SIMULATED: ("SIMULATED MARKET", Ink.BADGE_WARN),
+    MarketSource.REPLAY: ("REPLAYED DATA, NOT LIVE", Ink.BADGE_WARN),
+    MarketSource.EXCHANGE: ("EXCHANGE CANDLES", Ink.BADGE),
+    MarketSource.TEST_VENUE: ("SIMULATED TEST VENUE", Ink.BADGE_WARN),
 }
+_LONGEST_VENUE = 22
 
 
 def _badges(view: View) -> list[Span]:
@@ -40,10 +43,9 @@ def _badges(view: View) -> list[Span]:
     if not (killed and snapshot.state is EngineState.HALTED):
         ink = _STATES.get(snapshot.state, Ink.BADGE)
         spans += [(" ", Ink.TEXT), (f" {snapshot.state.value} ", ink)]
-    source = _SOURCES.get(snapshot.market.source)
-    if source is not None:
-        spans += [(" ", Ink.TEXT), (f" {source} ", Ink.BADGE_WARN)]
-    return spans
+    source, ink = _SOURCES[snapshot.market.source]
+    venue = clean(snapshot.market.venue, _LONGEST_VENUE)
+    return [*spans, (" ", Ink.TEXT), (f" {source}{' ' if venue else ''}{venue} ", ink)]
 
 
 def _first(view: View, width: int) -> Line:
@@ -152,6 +154,9 @@ def _said_by_core(snapshot: CoreSnapshot) -> tuple[str, Ink] | None:
         bad = snapshot.state in (EngineState.SAFE_MODE, EngineState.HALTED)
         text = f"{snapshot.state.value}: {clean(snapshot.state_reason)}"
         return text, Ink.BADGE_BAD if bad else Ink.BADGE
+    stream = snapshot.market.stream
+    if stream is not None and stream.paused:
+        return f"PAUSED, nothing is decided: {clean(stream.paused)}", Ink.BADGE_WARN
     return None
 
 
