@@ -50,4 +50,4 @@ def cache(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _size(amount: int) -> str:
-    return f"{amount / 1024**2:,.1f} MB"
+    return f"{amount / 1024:,.0f} kB" if amount < 1024**2 else f"{amount / 1024**2:,.0f} MB"

@@ -62,8 +62,8 @@ class DataCache:
     def fetch(self, key: CacheKey, build: Callable[[], Arrays]) -> Arrays:
         """Return the arrays kept under ``key``, else what ``build`` makes, which is then kept.
 
-        They are read-only, and equal to the bit either way. What ``build`` raises is raised, and
-        nothing is kept.
+        They are read-only, and equal to the bit either way: what ``build`` returns becomes the
+        cache's own. What it raises is raised, and nothing is kept.
         """
         arrays = self._recall(key)
         if arrays is None:

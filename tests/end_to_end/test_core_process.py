@@ -273,6 +273,22 @@ async def start_again(locations: Locations) -> dict[str, Any]:
     return found
 
 
+def test_the_cache_is_seen_in_status_and_its_bounds_follow_the_settings(
+    started: Callable[..., Core], locations: Locations
+) -> None:
+    started("--pace", "0.05").until_state("RUNNING")
+
+    def bounds() -> tuple[int, int] | None:
+        cache = (status().get("health") or {}).get("cache")
+        return cache and (cache["memory_limit"], cache["disk_limit"])
+
+    shipped = load_settings(locations, (), {}).settings.cache
+    until("its bounds", lambda: bounds() == (shipped.memory_bytes, shipped.disk_bytes))
+    locations.config.mkdir(parents=True, exist_ok=True)
+    locations.settings_file.write_text("cache: {memory_megabytes: 7, disk_megabytes: 9}\n")
+    until("other bounds", lambda: bounds() == (7 * 1024**2, 9 * 1024**2))
+
+
 def test_status_and_kill_are_light(started: Callable[..., Core], home: Path) -> None:
     """Less than 0.3 s of CPU each, with a core running; measured by the operating system."""
     core = started("--pace", "0.5")

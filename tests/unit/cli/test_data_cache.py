@@ -25,7 +25,7 @@ def run(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 def test_an_empty_cache_is_said_to_be_empty(run: Run, home: Path) -> None:
     code, out, _ = run("data", "cache")
     assert code == 0
-    assert out == f"0 entries, 0.0 MB of 4,096.0 MB, in {home / 'cache' / 'data'}\n"
+    assert out == f"0 entries, 0 kB of 4,096 MB, in {home / 'cache' / 'data'}\n"
     assert not home.exists()
 
 
