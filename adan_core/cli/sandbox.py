@@ -12,7 +12,7 @@ from adan_core.domain.errors import UsageError
 from adan_core.domain.time import SECOND, Clock, Milliseconds, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from adan_core.data.series import CandleSeries
     from adan_core.domain.candles import Timeframe
@@ -43,7 +43,7 @@ faults: each hits every N-th request, page, candle or update (NAME=N; default ev
 SIGUSR1 switches the faults off, and on again.
 
 examples:
-  adan-core sandbox                                  two made symbols, 1m candles, in real time
+  adan-core sandbox                                  two made symbols, 5m candles, in real time
   adan-core sandbox --pace 2 --fault disconnected=20
   adan-core sandbox --dataset BTC-USDT-1h --ahead 0 --fault rate-limited=5 --fault cut=7
 """
@@ -66,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="serve a stored data set (may be repeated; default: a made market)",
     )
     parser.add_argument(
-        "--timeframe", default="1m", help="span of the made candles (default: %(default)s)"
+        "--timeframe", default="5m", help="span of the made candles (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=7, help="of the made market (default: 7)")
     parser.add_argument(
@@ -111,7 +111,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     with LoopbackExchange(
         series, clock.now, faults, arguments.newest_only, arguments.port
     ) as exchange:
-        _introduce(arguments, context, exchange, series, clock)
+        if arguments.json:
+            context.emit(_document(exchange, series, clock))
+        else:
+            for line in _introduction(exchange, series, clock):
+                context.say(line)
         _serve(context, exchange, signals, seconds, faults)
         asked = Counter(request.path for request in exchange.requests)
     if not arguments.json:
@@ -195,53 +199,62 @@ def _ahead(asked: int | None, count: int) -> int:
     return min(count // 10 if asked is None else asked, count - 1)
 
 
-def _introduce(
-    arguments: argparse.Namespace,
-    context: Context,
-    exchange: "LoopbackExchange",
-    series: "Sequence[CandleSeries]",
-    clock: _MarketClock,
-) -> None:
+def _document(
+    exchange: "LoopbackExchange", series: "Sequence[CandleSeries]", clock: _MarketClock
+) -> dict[str, object]:
+    """Return what ``--json`` says: where it listens, its clock, and what it holds."""
     now = clock.now()
-    if arguments.json:
-        markets = [
+    return {
+        "schema_version": _SCHEMA_VERSION,
+        "simulated": True,
+        "url": exchange.url,
+        "market_time": now,
+        "milliseconds_per_second": clock.rate,
+        "markets": [
             {
                 "symbol": each.symbol,
                 "timeframe": str(each.timeframe),
                 "candles": len(each),
-                "closed": each.index_at(now - each.timeframe.duration + 1),
+                "closed": _closed(each, now),
                 "start": int(each.open_time[0]),
                 "end": int(each.close_time[-1]),
             }
             for each in series
-        ]
-        context.emit(
-            {
-                "schema_version": _SCHEMA_VERSION,
-                "simulated": True,
-                "url": exchange.url,
-                "market_time": now,
-                "milliseconds_per_second": clock.rate,
-                "markets": markets,
-            }
-        )
-        return
-    context.say(f"SIMULATED exchange at {exchange.url}: no real market, no keys, no orders")
+        ],
+    }
+
+
+def _introduction(
+    exchange: "LoopbackExchange", series: "Sequence[CandleSeries]", clock: _MarketClock
+) -> "Iterator[str]":
+    """Yield the lines that say what this is, what it holds, and what to type elsewhere."""
+    now = clock.now()
+    yield f"SIMULATED exchange at {exchange.url}: no real market, no keys, no orders"
     for each in series:
-        closed = each.index_at(now - each.timeframe.duration + 1)
-        context.say(
+        closed = _closed(each, now)
+        yield (
             f"  {each.symbol} {each.timeframe}: {closed:,} candles from {iso(int(each.open_time[0]))}, "
             f"{len(each) - closed:,} to come, one every {each.timeframe.duration / clock.rate:g} s"
         )
+    yield f"there it is {iso(now)}; in another terminal:"
     first = series[0]
-    context.say(f"there it is {iso(now)}; in another terminal:")
     for venue, newest in _venues(first.timeframe):
         since = max(int(first.open_time[0]), now - newest * first.timeframe.duration)
-        context.say(
+        yield (
             f"  adan-core data download {first.symbol} --exchange {venue} --timeframe "
             f"{first.timeframe} --since {iso(since)} --base-url {exchange.url}"
         )
-    context.say("ctrl-c ends it")
+        yield (
+            f"  adan-core run --set market.source=exchange --set exchange.name={venue} "
+            f"--set exchange.base_url={exchange.url} --set 'market.symbols=[{first.symbol}]' "
+            f"--set market.timeframe={first.timeframe} "
+            f"--set account.quote={first.symbol.partition('/')[2]} --model ID"
+        )
+    yield "ctrl-c ends it"
+
+
+def _closed(series: "CandleSeries", now: Milliseconds) -> int:
+    return series.index_at(now - series.timeframe.duration + 1)
 
 
 def _venues(timeframe: "Timeframe") -> list[tuple[str, int]]:

@@ -74,7 +74,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_made_market_is_served_as_of_now_and_says_that_it_is_simulated(start: Start) -> None:
-    sandbox, said, client = start("--candles", "100", "--ahead", "10")
+    sandbox, said, client = start("--timeframe", "1m", "--candles", "100", "--ahead", "10")
     assert said["simulated"] is True
     assert abs(client.fetch_time() - time.time_ns() // 1_000_000) < MINUTE
     assert [market["symbol"] for market in said["markets"]] == ["BTC/SIM", "ETH/SIM"]
@@ -112,7 +112,7 @@ def test_an_old_venue_with_its_newest_candles_only(start: Start, store: CandleSt
 
 
 def test_candles_close_at_the_pace_asked_for_and_the_streams_say_so(start: Start) -> None:
-    _, said, _ = start("--pace", "0.2", "--candles", "1000", "--ahead", "500")
+    _, said, _ = start("--timeframe", "1m", "--pace", "0.2", "--candles", "1000", "--ahead", "500")
 
     async def closed() -> list[list[float]]:
         client = pinned(ccxt.pro.binance(), said["url"])
@@ -152,8 +152,8 @@ def test_faults_are_switched_off_and_on_by_a_signal(start: Start) -> None:
 
 
 def test_in_words_it_says_simulated_and_what_to_type(home: Path) -> None:
-    sandbox = Sandbox(("--candles", "50", "--timeframe", "5m"))
-    said = []
+    sandbox = Sandbox(("--candles", "50"))
+    said: list[str] = []
     try:
         while not said or not said[-1].startswith("ctrl-c"):
             said.append(sandbox.next_line())
