@@ -83,7 +83,7 @@ def test_a_part_is_cut_out_of_the_whole_not_computed_anew(
     run: Run, home: Path, tmp_path: Path, series: CandleSeries
 ) -> None:
     path = tmp_path / "part.parquet"
-    days = ("--since", "2024-01-30", "--until", "2024-02-01T12:00Z")
+    days = ("--since", "2024-01-30", "--until", "2024-02-01T12:30Z")
     code, out, _ = run("eth", "--output", str(path), *days, "--json")
     told = json.loads(out)
     assert (code, told["rows"], told["schema_version"]) == (0, 60, 1)

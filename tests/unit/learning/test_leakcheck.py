@@ -14,7 +14,10 @@ from adan_core.config.locations import locate
 from adan_core.config.settings import Settings
 from adan_core.data.external import ExternalData
 from adan_core.data.features import Feature, FeatureSet
+from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
+from adan_core.data.split import Split
+from adan_core.data.state import StateFrame
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.domain.time import HOUR
@@ -257,6 +260,21 @@ def test_a_value_from_outside_seen_before_it_was_known_is_found(
     assert report.cause.stage is Stage.STATE
     assert report.cause.leaking[0] == "mood"
     assert 0 < report.cause.ahead <= 2 * HOUR // STEP + 1
+
+
+def test_a_normaliser_fitted_on_one_candle_too_many_is_found(
+    honest: Pipeline, history: History
+) -> None:
+    def one_more(given: History, frame: StateFrame, split: Split) -> Normaliser:
+        return Normaliser.fit(frame, 0, min(split.training.stop + 1, len(given.series)), "h")
+
+    split = split_of(history)
+    instants = choose_instants(history.series, LADDER, 60, split, 8, 0)
+    leaking = dataclasses.replace(honest, normaliser=one_more)
+    report = checked(leaking, history, *(each.bar for each in instants))
+    assert report.cause is not None
+    assert report.cause.stage is Stage.NORMALISER
+    assert report.cause.ahead == 1
 
 
 def test_a_change_before_the_instant_is_none_of_its_business(
