@@ -202,7 +202,7 @@ class DataCache:
                     with contextlib.suppress(FileNotFoundError):
                         status = file.stat(follow_symlinks=False)
                         found.append(_File(status.st_mtime_ns, status.st_size, Path(file.path)))
-        return sorted(found)
+        return sorted(found, key=lambda file: file.used_at)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

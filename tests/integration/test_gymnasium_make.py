@@ -13,6 +13,7 @@ from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.learning.environment import TradingEnvironment
+from adan_core.learning.gymnasium_environment import _shared_cache
 
 NAME = "adan_core.learning.gymnasium_environment:adan/Trading-v0"
 
@@ -41,6 +42,18 @@ def test_the_registered_name_plays_a_stored_data_set_to_the_end_of_an_episode(
         ended = terminated or truncated
     assert steps == settings.learning.episode_length
     assert info["equity"] == settings.account.starting_capital  # it never bought
+
+
+def test_environments_made_side_by_side_read_one_state(home: Path, dataset: str) -> None:
+    first, second = (gymnasium.make(NAME, dataset=dataset, seed=3) for _ in range(2))
+    one, _ = first.reset(seed=5)
+    other, _ = second.reset(seed=5)
+    assert one.tobytes() == other.tobytes()
+    locations = locate(home, {})
+    limits = load_settings(locations).settings.cache
+    shared = _shared_cache(locations.data_cache, limits.memory_bytes, limits.disk_bytes)
+    assert (shared.statistics.misses, shared.statistics.hits) == (1, 1)
+    assert shared.statistics.disk_entries == 1
 
 
 def test_a_data_set_that_is_not_there_is_said(home: Path) -> None:

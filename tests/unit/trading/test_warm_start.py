@@ -1,6 +1,7 @@
 """A start out of the cache decides on the same bytes as one that lets every past candle in."""
 
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +58,14 @@ def assert_alike(one: Desk, other: Desk, following: CandleSeries) -> None:
 
 def with_gaps(seed: int, keep: float) -> CandleSeries:
     present = np.random.default_rng(seed).random(len(WHOLE)) < keep
-    columns = ("open_time", "open", "high", "low", "close", "volume")
-    return CandleSeries(
-        WHOLE.symbol,
-        HOUR,
-        *(getattr(WHOLE, name)[present] for name in columns),
-        synthetic=True,
+    return replace(
+        WHOLE,
+        open_time=WHOLE.open_time[present],
+        open=WHOLE.open[present],
+        high=WHOLE.high[present],
+        low=WHOLE.low[present],
+        close=WHOLE.close[present],
+        volume=WHOLE.volume[present],
     )
 
 
