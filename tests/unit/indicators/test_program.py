@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from adan_core.domain.errors import DataError
 from adan_core.indicators.program import assemble, run_batch, run_rows
-from adan_core.indicators.table import INDICATORS
+from adan_core.indicators.table import INDICATORS, REAL_PARAMETERS
 from tests.unit.indicators.market import EVERY, Floats, random_candles
 
 # Sizes around the block that the compiled loop works in are the ones that could go wrong.
@@ -50,6 +50,36 @@ def test_entries_do_not_touch_each_other() -> None:
         alone = run_batch(assemble([entry]), *market)[:, 0]
         assert together[:, position].tobytes() == alone.tobytes()
         assert together[:, -1 - position].tobytes() == alone.tobytes()
+
+
+@given(data=st.data(), seed=st.integers(0, 10_000), count=st.integers(1, 80))
+def test_no_indicator_writes_outside_its_own_state(
+    data: st.DataObject, seed: int, count: int
+) -> None:
+    """Compiled code does not check bounds: the cells around each state must stay as they were."""
+    name = data.draw(st.sampled_from(list(INDICATORS)))
+    parameters = [
+        data.draw(st.floats(1e-3, 10.0) if each in REAL_PARAMETERS else st.integers(1, 12))
+        for each in INDICATORS[name].parameters
+    ]
+    if "fast" in INDICATORS[name].parameters:
+        parameters[1] += parameters[0]
+    program = assemble([(name, parameters)])
+    market = random_candles(seed, count)
+    state = np.full(program.state_size + 40, -7.0)
+    inside = slice(20, -20)
+    state[inside] = 0.0
+    out = np.full((count + 2, 3), -7.0)
+    rows = out[1:-1, 1:2]
+    run_rows(program.codes, program.parameters, program.offsets + 20, state, *market, rows)
+    assert (state[:20] == -7.0).all()
+    assert (state[-20:] == -7.0).all()
+    assert np.isfinite(state[inside]).all()
+    assert (out[:, [0, 2]] == -7.0).all()
+    assert (out[[0, -1]] == -7.0).all()
+    # Once defined, always defined.
+    defined = ~np.isnan(rows[:, 0])
+    assert (np.diff(defined.astype(int)) >= 0).all()
 
 
 @pytest.mark.parametrize("volume", [0.0, 3.0])
