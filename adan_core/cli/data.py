@@ -47,13 +47,18 @@ examples:
 def _configure_import(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         READING
-        + "see `adan-core data check --help`.\n\nexample:\n"
-        + "  adan-core data import BTC_USDT-1h.feather --name bitcoin"
+        + "see `adan-core data check --help`.\n\nexamples:\n"
+        + "  adan-core data import BTC_USDT-1h.feather --name bitcoin\n"
+        + "  adan-core data import older.csv --name kraken-BTC-USDT-1m --add"
     )
     parser.add_argument("file", type=Path, help="*.csv, *.csv.gz, *.json, *.parquet or *.feather")
     reading_options(parser)
     parser.add_argument("--name", help="store it as NAME (default: e.g. BTC-USDT-1h)")
-    parser.add_argument("--replace", action="store_true", help="replace a data set of that name")
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument("--replace", action="store_true", help="replace a data set of that name")
+    there.add_argument(
+        "--add", action="store_true", help="add to it the candles it lacks; the others must agree"
+    )
     parser.add_argument("--json", action="store_true", help="write one JSON document")
 
 
@@ -68,9 +73,11 @@ def _import(arguments: argparse.Namespace, context: Context) -> int:
         series = examined.series()
         name = arguments.name or dataset_name(examined.symbol, examined.timeframe)
         progress.say(f"storing {len(series)} candles")
-        info = CandleStore(context.home.datasets).write(
-            name, series, arguments.file.name, examined.findings, replace=arguments.replace
-        )
+        store, source = CandleStore(context.home.datasets), arguments.file.name
+        if arguments.add:
+            info = store.append(name, series, source, examined.findings)
+        else:
+            info = store.write(name, series, source, examined.findings, replace=arguments.replace)
     if arguments.json:
         context.emit(info)
     else:

@@ -189,9 +189,12 @@ class Download:
 
 
 def _check_origin(info: DatasetInfo, source: CandleSource) -> None:
-    """Refuse (DataError) to add one venue's candles to another's; the first word names the venue."""
+    """Refuse (DataError) to add to a data set that has nothing of this venue, its name's first word.
+
+    What an operator added to it from files does not make it another venue's.
+    """
     venue = _venue(source.description)
-    if any(_venue(part) != venue for part in info.source.split(" + ")):
+    if all(_venue(part) != venue for part in info.source.split(" + ")):
         raise DataError(
             f"data set {info.name!r} came from: {info.source}",
             f"candles of one venue; these come from: {source.description}",

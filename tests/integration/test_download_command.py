@@ -12,6 +12,7 @@ import pexpect
 import pytest
 
 from adan_core.cli.main import main
+from adan_core.data.export import export
 from adan_core.data.series import concatenate
 from adan_core.data.store import CandleStore
 from adan_core.data.synthetic import SimulatedMarket
@@ -115,6 +116,36 @@ def test_a_venue_that_forgets_is_told_with_code_3_and_its_candles_are_kept(
     assert "kraken serves only its newest 720 candles of 1m: asked from 2017-01-01T00:00:00Z" in err
     assert "take another exchange, or import a file" in err
     assert store.info("test-kraken-BTC-USDT-1m").rows == 720
+
+
+def test_what_a_venue_no_longer_keeps_can_be_added_from_a_file(
+    run: Run, store: CandleStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "test-kraken-BTC-USDT-1m"
+    words = ("BTC/USDT", "--timeframe", "1m")
+    run(*words, "--since", iso(_START), name="kraken")
+    older = tmp_path / "older.parquet"
+    export(_CLOSED.slice(0, 3700), older, replace=False)
+
+    with pytest.raises(SystemExit, match="0"):
+        main(
+            [
+                "data",
+                "import",
+                str(older),
+                *words[1:],
+                "--symbol",
+                words[0],
+                "--name",
+                name,
+                "--add",
+            ]
+        )
+
+    assert store.read(name).content_hash == _CLOSED.content_hash
+    code, out, _ = run(*words, name="kraken")
+    assert code == 0, "the venue's own data set is continued"
+    assert "0 new candles" in out
 
 
 def test_holes_are_told_with_the_longest(
