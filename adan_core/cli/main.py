@@ -40,8 +40,8 @@ examples:
   adan-core run                  (paper account on a simulated market; ctrl-c ends it)
   adan-core halt                 (from another terminal)
 
-exit codes: 0 done, 1 failed, 2 usage or settings, 3 data, 4 model, 5 trading, 6 security,
-7 machine, 8 a core already runs, 9 no core runs, 130 interrupted
+exit codes: 0 done, 1 failed, 2 usage or settings, 3 data, 4 model, 5 trading or an exchange,
+6 security, 7 machine, 8 a core already runs, 9 no core runs, 130 interrupted
 """
 
 
