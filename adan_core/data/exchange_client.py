@@ -290,18 +290,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _broken_off(error: BaseException) -> bool:
-    """Return whether the connection ended within an answer, which ccxt takes for a refusal."""
+    """Return whether the connection ended within an answer: a refusal to ccxt's asynchronous half."""
     import aiohttp
-    import requests
 
-    return isinstance(
-        error.__cause__,
-        (
-            aiohttp.ClientPayloadError,
-            requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError,
-        ),
-    )
+    return isinstance(error.__cause__, aiohttp.ClientPayloadError)
 
 
 def _quoted(error: BaseException) -> str:

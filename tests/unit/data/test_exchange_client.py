@@ -213,10 +213,20 @@ def test_an_asynchronous_client_tells_the_same_errors_and_closes_clean() -> None
     async def html(_: web.Request) -> web.Response:
         return web.Response(text="<html>", content_type="text/html")
 
+    async def torn(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        answer.content_length = 1000
+        await answer.prepare(request)
+        await answer.write(b"[[17")
+        assert request.transport is not None
+        request.transport.close()
+        return answer
+
     async def ask() -> None:
         application = web.Application()
         application.router.add_get("/api/v3/exchangeInfo", klines)
         application.router.add_get("/api/v3/time", html)
+        application.router.add_get("/api/v3/klines", torn)
         runner = web.AppRunner(application)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -228,6 +238,8 @@ def test_an_asynchronous_client_tells_the_same_errors_and_closes_clean() -> None
             assert caught.value.retry_after == 3.0
             with pytest.raises(RetryableError, match="no JSON"), exchange_errors(client):
                 await client.fetch_time()
+            with pytest.raises(RetryableError, match="broke off"), exchange_errors(client):
+                await client.public_get_klines({"symbol": "BTCUSDT"})
         finally:
             await client.close()
             await runner.cleanup()

@@ -81,6 +81,7 @@ def _rows(pages: Iterator[RawCandles]) -> list[list[float]]:
     ]
 
 
+@pytest.mark.slow
 def test_every_recorded_case_is_answered_as_recorded() -> None:
     for case in _cases():
         with _opened(
