@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
 from adan_core.cli.data_reading import SCHEMA_VERSION
-from adan_core.domain.errors import UsageError
+from adan_core.domain.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from adan_core.config.settings import Settings
@@ -35,7 +35,8 @@ and added ones, external columns, too - and the whole pipeline runs again. State
 regime, action and reward at or before the instant must not change by a bit; the first column and
 candle that do are named. A higher candle must not be seen before it has closed, either.
 
-A second table says after how many candles a feature stops to depend on where the history begins.
+A second table says after how many candles a feature no longer depends on where the history begins,
+with a warning if the model's training (or without one, the first that could be) begins earlier.
 --self-test plants known leaks, one after the other, and shows whether each is caught.
 
 exit codes: 0 clean (or every planted leak caught), 3 a leak found (or one not caught)
@@ -185,7 +186,14 @@ def _candles(dataset: str | None, settings: "Settings", context: Context) -> "Ca
         return chosen_candles(dataset, settings, context)[0]
     from adan_core.data.files import Reading, examine
 
-    return examine(path, Reading()).series()
+    try:
+        return examine(path, Reading()).series()
+    except DataError as error:
+        raise DataError(
+            error.found,
+            error.expected,
+            "import it: `adan-core data import` can be told how to read it",
+        ) from error
 
 
 def _check(subject: _Subject, arguments: argparse.Namespace, context: Context) -> int:

@@ -10,6 +10,8 @@ from adan_core.learning.leakcheck_planted import Caught
 from adan_core.learning.leakcheck_stages import Stage
 from adan_core.learning.leakcheck_warm_up import WarmUpReport
 
+_NAMED = 8  # of the columns with a leak; --json has them all
+
 
 def report_lines(report: LeakReport) -> Iterator[str]:
     """Yield the table of the stages, and where each leak shows first."""
@@ -34,17 +36,10 @@ def report_lines(report: LeakReport) -> Iterator[str]:
     for result in report.stages:
         leak = result.leak
         if leak is not None:
-            reads = (
-                f"it reads {result.ahead:,} candles ahead, at least"
-                if result.ahead
-                else "it shows a higher candle before that has closed"
-            )
             yield f"{result.stage}: {leak.column} at {iso(leak.time)} (candle {leak.bar:,})"
             yield f"  was {leak.expected}"
-            yield f"  and {leak.found} with {leak.change} after {iso(leak.instant_time)}: {reads}"
-            yield f"  columns that differ somewhere ({len(result.leaking)}): " + ", ".join(
-                result.leaking
-            )
+            yield f"  and {leak.found} with {leak.change} after {iso(leak.instant_time)}"
+            yield f"  {_reach(result.ahead)}; columns that differ: {_some(result.leaking)}"
     if report.cause is None:
         yield "clean: nothing at or before an instant depends on what comes after it"
     else:
@@ -55,6 +50,18 @@ def _verdict(comparisons: int, *, leaks: bool) -> str:
     if leaks:
         return "LEAK"
     return "clean" if comparisons else "not compared"
+
+
+def _reach(ahead: int) -> str:
+    if not ahead:
+        return "it shows a higher candle before that has closed"
+    return f"it reads {ahead:,} candle{'s' if ahead > 1 else ''} ahead, at least"
+
+
+def _some(columns: Sequence[str]) -> str:
+    named = ", ".join(columns[:_NAMED])
+    left = len(columns) - _NAMED
+    return named if left <= 0 else f"{named} and {left} more"
 
 
 def self_test_lines(judged: Sequence[Caught]) -> Iterator[str]:

@@ -97,7 +97,7 @@ def test_a_leak_is_named_and_ends_with_3(run: Run) -> None:
     assert code == 3
     assert "LEAK: mend the state first" in out
     assert "state: 5m:return_12 at 20" in out
-    assert "it reads 1 candles ahead" in out
+    assert "it reads 1 candle ahead, at least; columns that differ: 5m:return_12\n" in out
     told = json.loads(run(*SHORT, "--json")[1])
     stages = {each["stage"]: each for each in told["check"]["stages"]}
     leak = stages["state"]["leak"]
@@ -122,6 +122,12 @@ def test_own_features_on_own_candles(run: Run, tmp_path: Path) -> None:
     assert told["data_hash"] == series.content_hash
     named = [each["column"] for each in told["warm_up"]["columns"]]
     assert named[:4] == ["1h:return_1", "4h:return_1", "4h:distance", "1d:return_1"]
+    nameless = tmp_path / "prices.csv"
+    nameless.write_text("time,open,high,low,close,volume\n1704067200,10,12,9,11,1\n")
+    code, _, err = run("--dataset", str(nameless))
+    assert code == 3
+    assert "symbol" in err
+    assert "adan-core data import" in err
     features.write_text(FEATURES.replace("log_return", "log_returns"))
     code, out, err = run("--features", str(features))
     assert (code, out) == (2, "")
