@@ -159,14 +159,6 @@ def build_frame(
     )
 
 
-def build_frames(
-    series: Sequence[CandleSeries], ladder: tuple[Timeframe, ...], spec: FeatureSet
-) -> tuple[StateFrame, ...]:
-    """Return the frames of several symbols, built beside each other: compiled code needs no lock."""
-    with ThreadPoolExecutor(thread_name_prefix="state") as pool:
-        return tuple(pool.map(lambda one: build_frame(one, ladder, spec), series))
-
-
 def observation_hash(observation: Singles) -> str:
     """Return the BLAKE2b-128 of an observation's bytes, in hexadecimal."""
     return hashlib.blake2b(observation.tobytes(), digest_size=16).hexdigest()

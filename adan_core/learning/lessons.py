@@ -23,7 +23,7 @@ from adan_core.learning.market import (
     economics,
     fit_normaliser,
     ladder_of,
-    prepare,
+    prepare_all,
     segment,
     simulated_training_series,
     training_hash,
@@ -77,7 +77,7 @@ def new_lesson(
     """
     ladder = ladder_of(settings, series[0].timeframe)
     spec = with_external(FeatureSet.parse(features, settings.features), settings)
-    parts = tuple(prepare(one, ladder, spec, settings, cache) for one in series)
+    parts = prepare_all(series, ladder, spec, settings, cache)
     stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
     record = RunRecord(
         schema_version=RUN_SCHEMA_VERSION,
@@ -129,7 +129,7 @@ def old_lesson(
             f"content {record.external_hash}",
             "restore their files, or start a new run",
         )
-    parts = tuple(prepare(one, ladder, spec, settings, cache) for one in series)
+    parts = prepare_all(series, ladder, spec, settings, cache)
     return _lesson(record, parts, settings)
 
 

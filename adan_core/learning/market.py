@@ -1,5 +1,6 @@
 """Candles made ready for learning: state, split in time, normaliser of the training part, costs."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,6 +151,18 @@ def prepare(
             "import a longer series",
         )
     return Prepared(series, frame, split)
+
+
+def prepare_all(
+    series: tuple[CandleSeries, ...],
+    ladder: tuple[Timeframe, ...],
+    spec: FeatureSet,
+    settings: Settings,
+    cache: DataCache | None = None,
+) -> tuple[Prepared, ...]:
+    """Prepare several symbols beside each other: the compiled loops need no interpreter lock."""
+    with ThreadPoolExecutor(thread_name_prefix="state") as pool:
+        return tuple(pool.map(lambda one: prepare(one, ladder, spec, settings, cache), series))
 
 
 def fit_normaliser(parts: tuple[Prepared, ...]) -> Normaliser:

@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adan_core.config.loading import load_settings
+from adan_core.config.locations import locate
+from adan_core.config.settings import Settings
 from adan_core.data.features import FeatureSet
 from adan_core.data.files import Reading, examine
 from adan_core.data.series import CandleSeries
-from adan_core.data.state import StateStream, build_frames
+from adan_core.data.state import StateStream
 from adan_core.domain.candles import Timeframe
+from adan_core.learning.market import prepare_all
 from tests.support import shared_data
 
 pytestmark = pytest.mark.slow
@@ -20,6 +24,11 @@ WIDE = SHIPPED.read_text().replace("windows: [1, 1, 1]", "windows: [3, 2, 4]")
 
 def read(name: str) -> CandleSeries:
     return examine(shared_data() / "candles" / f"{name}.parquet", Reading()).series()
+
+
+@pytest.fixture
+def shipped_settings(tmp_path: Path) -> Settings:
+    return load_settings(locate(tmp_path, {})).settings
 
 
 @pytest.mark.parametrize(
@@ -45,13 +54,14 @@ def read(name: str) -> CandleSeries:
     ids=["5m 2023", "5m crash, windows", "1h thin, windows", "1m outage"],
 )
 def test_one_at_a_time_has_the_bytes_of_all_at_once(
-    names: tuple[str, ...], ladder: tuple[str, ...], features: str
+    names: tuple[str, ...], ladder: tuple[str, ...], features: str, shipped_settings: Settings
 ) -> None:
     steps = tuple(Timeframe.parse(text) for text in ladder)
     spec = FeatureSet.parse(features, "features.yaml")
-    several = [read(name) for name in names]
+    several = tuple(read(name) for name in names)
     assert any(int(np.diff(series.open_time).max()) > steps[0].duration for series in several)
-    for series, frame in zip(several, build_frames(several, steps, spec), strict=True):
+    prepared = prepare_all(several, steps, spec, shipped_settings)
+    for series, frame in zip(several, (each.frame for each in prepared), strict=True):
         stream = StateStream(steps[0], steps, spec)
         rows = [stream.push(series.candle(index)) for index in range(len(series))]
         warm = [index for index, row in enumerate(rows) if row is not None]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adan_core.data.features import Feature, FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries, concatenate
-from adan_core.data.state import StateStream, build_frame, build_frames
+from adan_core.data.state import StateStream, build_frame
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
 
@@ -100,12 +100,6 @@ def test_there_may_be_any_number_of_timeframes(names: tuple[str, ...]) -> None:
         # 600 candles from midnight: the newest whole candle of each timeframe closed here.
         whole = 600 * STEP // timeframe.duration * timeframe.duration // STEP
         assert frame.market[-1, rung] == series.close[whole - 1]
-
-
-def test_several_symbols_are_built_as_each_alone() -> None:
-    several = [market(seed, 900, 0.9) for seed in range(3)]
-    for series, frame in zip(several, build_frames(several, LADDER, SPEC), strict=True):
-        assert frame.market.tobytes() == build_frame(series, LADDER, SPEC).market.tobytes()
 
 
 @given(st.integers(0, 10_000), st.integers(0, 149), st.sampled_from([1.0, 0.8]))
