@@ -7,8 +7,7 @@ candle that completes it, or, after a gap, from the first one that follows it.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
