@@ -2,7 +2,6 @@
 
 import argparse
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,26 +49,6 @@ def configure_features(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="write one JSON document")
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written, and what it was made of; the same is in the file's metadata."""
-
-    schema_version: int
-    symbol: str
-    timeframe: str
-    synthetic: bool
-    dataset: str
-    data_hash: str
-    external_hash: str
-    feature_set: str
-    feature_schema_version: int
-    feature_schema_hash: str
-    ladder: tuple[str, ...]
-    model: str | None
-    rows: int
-    first_ready: int | None
-
-
 def features(arguments: argparse.Namespace, context: Context) -> int:
     """Write the file, and say what is in it."""
     from adan_core.cli.instants import instant_of
@@ -113,22 +92,23 @@ def features(arguments: argparse.Namespace, context: Context) -> int:
                 f"a period within {len(series)} candles",
                 "`adan-core data list` says what is stored",
             )
-        written = Written(
-            schema_version=SCHEMA_VERSION,
-            symbol=series.symbol,
-            timeframe=str(series.timeframe),
-            synthetic=series.synthetic,
-            dataset=name,
-            data_hash=series.content_hash,
-            external_hash=spec.external_hash,
-            feature_set=spec.name,
-            feature_schema_version=spec.schema_version,
-            feature_schema_hash=schema_hash,
-            ladder=tuple(map(str, ladder)),
-            model=model.model_id if model else None,
-            rows=stop - start,
-            first_ready=frame.ready - start if start <= frame.ready < stop else None,
-        )
+        # What the file holds and what it was made of: its metadata, and the answer in JSON.
+        written: dict[str, object] = {
+            "schema_version": SCHEMA_VERSION,
+            "symbol": series.symbol,
+            "timeframe": str(series.timeframe),
+            "synthetic": series.synthetic,
+            "dataset": name,
+            "data_hash": series.content_hash,
+            "external_hash": spec.external_hash,
+            "feature_set": spec.name,
+            "feature_schema_version": spec.schema_version,
+            "feature_schema_hash": schema_hash,
+            "ladder": [str(step) for step in ladder],
+            "model": model.model_id if model else None,
+            "rows": stop - start,
+            "first_ready": frame.ready - start if start <= frame.ready < stop else None,
+        }
         progress.say(f"writing {output}")
         content = io.BytesIO()
         _table(frame, model, start, stop).write_parquet(
@@ -140,9 +120,9 @@ def features(arguments: argparse.Namespace, context: Context) -> int:
     else:
         kind = "SIMULATED " if series.synthetic else ""
         context.say(
-            f"wrote {written.rows:,} rows of {len(frame.columns)} columns to {output}: {kind}"
+            f"wrote {stop - start:,} rows of {len(frame.columns)} columns to {output}: {kind}"
             f"{series.symbol} {series.timeframe}, features {spec.name!r} {schema_hash}, "
-            f"data {written.data_hash}"
+            f"data {series.content_hash}"
             + (f", normalised by model {model.model_id}" if model else "")
         )
     return 0
@@ -153,7 +133,7 @@ def resolve(what: str, store: "CandleStore") -> str:
     names = store.names()
     if what in names:
         return what
-    found = [name for name in names if store.info(name).symbol == what]
+    found = [name for name in names if _symbol_of(name, store) == what]
     if len(found) == 1:
         return found[0]
     if found:
@@ -163,6 +143,14 @@ def resolve(what: str, store: "CandleStore") -> str:
         f"one of: {', '.join(names) or 'none stored yet'}",
         "see `adan-core data list`",
     )
+
+
+def _symbol_of(name: str, store: "CandleStore") -> str | None:
+    """Return whose candles a data set holds; None for a damaged one, which `data list` tells of."""
+    try:
+        return store.info(name).symbol
+    except DataError:
+        return None
 
 
 def _table(
@@ -185,13 +173,12 @@ def _table(
     return pl.DataFrame(columns)
 
 
-def _metadata(written: Written) -> dict[str, str]:
-    """Return the file's metadata: every field as text, what is absent left out."""
+def _metadata(written: dict[str, object]) -> dict[str, str]:
+    """Return ``written`` as the file's metadata: text as it is, the rest as JSON, without absences."""
     import msgspec
 
-    fields = msgspec.to_builtins(written)
     return {
         f"adan.{key}": value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        for key, value in fields.items()
+        for key, value in written.items()
         if value is not None
     }

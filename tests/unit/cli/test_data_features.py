@@ -117,10 +117,19 @@ def test_with_a_model_the_columns_are_as_it_reads_them(
     assert pl.read_parquet_metadata(path)["adan.model"] == model.model_id
 
 
+def test_another_data_set_that_is_damaged_is_no_hindrance(
+    run: Run, home: Path, tmp_path: Path, series: CandleSeries
+) -> None:
+    (home / "data" / "candles" / "broken.json").write_text("{")
+    assert run("ETH/SIM", "--output", str(tmp_path / "seen.parquet"))[0] == 0
+    assert run("broken", "--output", str(tmp_path / "other.parquet"))[0] == 3
+
+
 def test_a_symbol_with_two_data_sets_and_one_with_none_are_told(
     run: Run, home: Path, tmp_path: Path, series: CandleSeries
 ) -> None:
-    CandleStore(home / "data" / "candles").write("ether", series, "made")
+    store = CandleStore(home / "data" / "candles")
+    store.write("ether", series, "made")
     path = tmp_path / "seen.parquet"
     code, _, err = run("ETH/SIM", "--output", str(path))
     assert code == 2
