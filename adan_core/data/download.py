@@ -7,7 +7,7 @@ far a download came.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -83,7 +83,8 @@ class Download:
         self._source = source
         self._store = store
         self._name = name
-        self._policy = Policy({**policy.treatments, **dict.fromkeys(_MANNERS, Treatment.MARK)})
+        treatments = {**policy.treatments, **dict.fromkeys(_MANNERS, Treatment.MARK)}
+        self._policy = replace(policy, treatments=treatments)
         self._info = store.info(name) if name in store.names() else None
         if self._info is not None:
             _check_origin(self._info, source)
@@ -108,7 +109,8 @@ class Download:
         missing = self._missing()
         self._fill(_worth_asking(missing, self._info), report)
         new = [hole for hole in self._holes() if hole not in missing]
-        self._fill(_largest(new), report)
+        if new:
+            self._fill(_largest(new), report)
         if self._info is None:
             raise DataError(
                 f"{self._source.description}: no candle from {iso(self._whole.start)} "

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adan_core.data.download import Download, Downloaded, Reached
-from adan_core.data.findings import FindingCode, Policy, Treatment, treatable
+from adan_core.data.findings import FindingCode, Limits, Policy, Treatment, treatable
 from adan_core.data.raw import RawCandles
 from adan_core.data.series import CandleSeries
 from adan_core.data.sources import NewestOnly
@@ -238,6 +238,16 @@ def test_a_refused_page_stops_it_and_leaves_the_pages_before(tmp_path: Path) -> 
 
     assert download.added == 3 * _PAGE
     assert store.info("data").rows == 3 * _PAGE
+
+
+def test_the_operator_s_limits_are_those_a_page_is_judged_by(tmp_path: Path) -> None:
+    strict = Policy(
+        {**_AS_TOLD.treatments, FindingCode.OUTLIER: Treatment.REFUSE},
+        Limits(outlier_spreads=0.1, outlier_ratio=1.0001),
+    )
+
+    with pytest.raises(DataError, match="outlier"):
+        _run(_Scripted(_all()), CandleStore(tmp_path), policy=strict)
 
 
 def test_what_a_source_no_longer_keeps_is_told_and_the_rest_is_stored(tmp_path: Path) -> None:
