@@ -41,6 +41,7 @@ examples:
   adan-core data export BTC-USDT-1h candles.csv.gz
   adan-core data features BTC/USDT --output seen.parquet
   adan-core data leakcheck --dataset BTC-USDT-1h
+  adan-core data cache
 """
 
 

@@ -42,10 +42,9 @@ def cache(arguments: argparse.Namespace, context: Context) -> int:
         return 0
     if removed is not None:
         context.say(f"removed {_size(removed)}")
-    context.say(
-        f"{found.disk_entries} entries, {_size(found.disk_bytes)} of {_size(found.disk_limit)}, "
-        f"in {context.home.data_cache}"
-    )
+    count = "1 entry" if found.disk_entries == 1 else f"{found.disk_entries:,} entries"
+    full = f"{_size(found.disk_bytes)} of {_size(found.disk_limit)}"
+    context.say(f"{count}, {full}, in {context.home.data_cache}")
     return 0
 
 

@@ -250,7 +250,8 @@ class DataCache:
             self._failures += 1
             first = self._failures == 1
         if first:
-            self._warn(f"the cache is of no use, and work takes longer without it: {error}")
+            why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            self._warn(f"the cache cannot be used, so the work takes longer: {why}")
 
 
 def _owned(array: NDArray[Any]) -> NDArray[Any]:

@@ -293,6 +293,8 @@ def test_a_folder_that_cannot_be_one_does_not_stop_the_work(tmp_path: Path) -> N
     assert told.fetch("a", numbers(1)) == told.fetch("a", never)
     assert told.cache.statistics.failures > 0
     assert len(told.warnings) == 1
+    assert "Not a directory" in told.warnings[0]
+    assert str(tmp_path / "file" / "cache") in told.warnings[0]
 
 
 def test_a_file_that_cannot_be_removed_is_counted_when_dropped(folder: Path) -> None:

@@ -69,6 +69,7 @@ def with_gaps(seed: int, keep: float) -> CandleSeries:
     )
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.sampled_from([1.0, 0.8]), st.floats(0.0, 0.97))
 def test_out_of_the_cache_or_not_a_desk_knows_the_same_to_the_bit(
     tmp_path_factory: pytest.TempPathFactory, seed: int, keep: float, share: float
