@@ -4,6 +4,7 @@ Streams are named in the path or asked for with SUBSCRIBE; on ``/stream`` each e
 with its stream's name. As on Binance, a name that is no stream's is accepted and stays silent.
 """
 
+import contextlib
 from typing import Final
 
 import msgspec
@@ -67,7 +68,7 @@ class BinanceStreams:
             await self._hear(request.path, client, text)
 
         try:
-            await self._subscribe(client, names)
+            await self._greet(client, self._register(client, names))
             await client.messages(hear)
         finally:
             self._hub.leave(client)
@@ -90,21 +91,29 @@ class BinanceStreams:
             text = f"Invalid request: this sandbox has candle streams only, not {other[0]}"
             await client.send(_refusal(asked.id, 2, text))
         else:
-            await client.send(msgspec.json.encode({"result": None, "id": asked.id}).decode())
+            opened: list[Channel] = []
             if asked.method == _SUBSCRIBE:
-                await self._subscribe(client, asked.params)
+                opened = self._register(client, asked.params)
             else:
                 gone = {self._channels[name] for name in asked.params if name in self._channels}
                 client.channels -= gone
+            await client.send(msgspec.json.encode({"result": None, "id": asked.id}).decode())
+            await self._greet(client, opened)
 
-    async def _subscribe(self, client: StreamClient, names: list[str]) -> None:
+    def _register(self, client: StreamClient, names: list[str]) -> list[Channel]:
+        """Register ``client`` for the streams among ``names``; return their channels."""
+        heard = []
         for name in names:
             channel = self._channels.get(name)
             if channel is not None:
-                try:
-                    await self._hub.subscribe(client, channel)
-                except UnknownTimeframe:
-                    client.channels.discard(channel)
+                with contextlib.suppress(UnknownTimeframe):
+                    self._hub.register(client, channel)
+                    heard.append(channel)
+        return heard
+
+    async def _greet(self, client: StreamClient, channels: list[Channel]) -> None:
+        for channel in channels:
+            await self._hub.greet(client, channel)
 
 
 def stream_name(channel: Channel) -> str:

@@ -12,7 +12,7 @@ from aiohttp import web
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.time import MINUTE, Milliseconds, iso
 from adan_core.sandbox.kraken import TIMEFRAMES
-from adan_core.sandbox.market import Kline, UnknownTimeframe, turnover
+from adan_core.sandbox.market import Kline, UnknownSymbol, UnknownTimeframe, turnover
 from adan_core.sandbox.streams import Channel, StreamClient, StreamHub
 from adan_core.sandbox.venue import Venue
 
@@ -86,11 +86,16 @@ class KrakenStreams:
     async def _change(self, client: StreamClient, asked: _Asked, symbol: str) -> None:
         timeframe = Timeframe(asked.params.interval * MINUTE)
         channel = (symbol, timeframe)
-        if symbol not in self._venue.market.rules:
-            await self._refuse(client, asked, f"Currency pair not supported {symbol}")
-            return
+        leaves = asked.method == "unsubscribe"
         try:
             newest = self._venue.market.klines(symbol, timeframe, None, None, _SNAPSHOT)
+            if leaves:
+                client.channels.discard(channel)
+            else:
+                self._hub.register(client, channel)
+        except UnknownSymbol:
+            await self._refuse(client, asked, f"Currency pair not supported {symbol}")
+            return
         except UnknownTimeframe:
             await self._refuse(client, asked, "Unsupported interval")
             return
@@ -102,13 +107,11 @@ class KrakenStreams:
         }
         answer = {"method": asked.method, "success": True, "result": result, "req_id": asked.req_id}
         await client.send(_text(answer))
-        if asked.method == "unsubscribe":
-            client.channels.discard(channel)
-            return
-        if asked.params.snapshot:
-            data = [_candle(channel, kline) for kline in newest]
-            await client.send(_text({"channel": _OHLC, "type": "snapshot", "data": data}))
-        await self._hub.subscribe(client, channel)
+        if not leaves:
+            if asked.params.snapshot:
+                data = [_candle(channel, kline) for kline in newest]
+                await client.send(_text({"channel": _OHLC, "type": "snapshot", "data": data}))
+            await self._hub.greet(client, channel)
 
     @staticmethod
     async def _refuse(client: StreamClient, asked: _Asked, why: str) -> None:

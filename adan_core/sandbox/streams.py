@@ -114,19 +114,28 @@ class StreamHub:
         for client in self._clients:
             client.cut()
 
-    async def subscribe(self, client: StreamClient, channel: Channel) -> None:
-        """Let ``client`` hear of ``channel`` from now on, beginning with the forming candle."""
-        async with self._telling:
-            client.channels.add(channel)
+    def register(self, client: StreamClient, channel: Channel) -> None:
+        """Let ``client`` hear of ``channel`` from this instant on.
+
+        UnknownSymbol or UnknownTimeframe if there is no such channel.
+        """
+        symbol, timeframe = channel
+        self._venue.market.klines(symbol, timeframe, None, None, 1)
+        if not self._listeners(channel):
             now = self._venue.market.now()
-            span = channel[1].duration
-            if not self._listeners(channel) - {client}:
-                self._told[channel] = _Told(next_open=now // span * span)
+            self._told[channel] = _Told(next_open=now // timeframe.duration * timeframe.duration)
+        client.channels.add(channel)
+
+    async def greet(self, client: StreamClient, channel: Channel) -> None:
+        """Tell ``client``, who has registered, where the candle of ``channel`` stands."""
+        async with self._telling:
+            now = self._venue.market.now()
             told = self._told[channel]
             for kline in self._due(channel, told, now):
                 if not kline.closed:
                     await self._tell(channel, told, kline, {client}, now)
-                    told.at = now
+                    if self._listeners(channel) == {client}:
+                        told.at = now
 
     async def advance(self) -> None:
         """Tell everybody what has happened since they were last told; nothing new says nothing."""

@@ -176,6 +176,30 @@ def test_what_cannot_be_answered_is_refused_with_binances_code(
     assert document["code"] == code
 
 
+def test_a_page_of_binances_has_500_rows_and_1000_at_most(exchange: LoopbackExchange) -> None:
+    for limit, expected in (("", 500), ("&limit=3", 3), ("&limit=5000", 1000)):
+        path = f"/api/v3/klines?symbol=BTCUSDT&interval=1m{limit}"
+        answered = ask(exchange, path)[2]
+        assert isinstance(answered, list)
+        assert len(answered) == expected
+
+
+def test_krakens_last_is_where_to_ask_on(exchange: LoopbackExchange, clock: ManualClock) -> None:
+    def ohlc(since: int) -> tuple[list[int], int]:
+        path = f"/0/public/OHLC?pair=XBTUSDT&interval=1&since={since}"
+        document = ask(exchange, path)[2]
+        assert isinstance(document, dict)
+        result = document["result"]
+        return [entry[0] for entry in result["XBTUSDT"]], result["last"]
+
+    _, last = ohlc(0)
+    assert last == (START + (CLOSED - 1) * MINUTE) // SECOND  # the newest that has closed
+    clock.advance(2 * MINUTE)
+    opens, after = ohlc(last)
+    assert opens == [last + 60, last + 120, last + 180]
+    assert after == last + 120
+
+
 def test_ccxt_names_a_symbol_the_exchange_does_not_have(exchange: LoopbackExchange) -> None:
     client = client_of(exchange)
     with pytest.raises(ccxt.BadSymbol):

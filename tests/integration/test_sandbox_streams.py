@@ -5,6 +5,8 @@ last update sent is in it, everything before has been heard, or never will be.
 """
 
 import asyncio
+import contextlib
+import http.client
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -377,6 +379,53 @@ def test_what_the_stream_does_not_understand_is_answered_with_an_error(
         async with stage() as scene, plain_socket(scene, "/ws") as ws:
             await ws.send_str(text)
             assert (await next_message(ws))["error"]["code"] == code
+
+    play(act)
+
+
+def test_two_clients_hear_the_same_whenever_they_came() -> None:
+    async def act() -> None:
+        path = "/ws/btcusdt@kline_1m"
+        async with stage() as scene, plain_socket(scene, path) as first:
+            await next_message(first)
+            scene.clock.advance(10 * SECOND)
+            async with plain_socket(scene, path) as second:
+                await next_message(second)
+                await scene.pass_time(0)
+                newest = await next_message(first)
+                assert await next_message(second) == newest
+                assert newest["E"] == scene.clock.now()
+
+    play(act)
+
+
+def test_a_stream_says_that_it_is_simulated() -> None:
+    clock = ManualClock(START)
+    with LoopbackExchange([SERIES], clock.now) as exchange:
+        host = exchange.url.removeprefix("http://")
+        connection = http.client.HTTPConnection(host, timeout=30)
+        upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        connection.request("GET", "/ws", headers={**upgrade, "Sec-WebSocket-Key": "A" * 22 + "=="})
+        with contextlib.closing(connection), connection.getresponse() as answer:
+            assert answer.status == 101
+            assert answer.headers["X-ADAN-Sandbox"] == "simulated"
+
+
+def test_kraken_sends_a_snapshot_then_updates_until_one_leaves() -> None:
+    async def act() -> None:
+        async with stage() as scene, plain_socket(scene, "/v2") as ws:
+            assert (await next_message(ws))["channel"] == "status"
+            what = {"channel": "ohlc", "symbol": ["BTC/USDT"], "interval": 1}
+            await ws.send_json({"method": "subscribe", "params": what, "req_id": 1})
+            assert (await next_message(ws))["success"] is True
+            snapshot, update = [await next_message(ws) for _ in range(2)]
+            assert (snapshot["type"], len(snapshot["data"])) == ("snapshot", 10)
+            assert update == {**snapshot, "type": "update", "data": snapshot["data"][-1:]}
+            await ws.send_json({"method": "unsubscribe", "params": what, "req_id": 2})
+            assert (await next_message(ws))["req_id"] == 2
+            await scene.pass_time(60)
+            await ws.send_json({"method": "ping", "req_id": 3})
+            assert await next_message(ws) == {"method": "pong", "req_id": 3}
 
     play(act)
 
