@@ -20,6 +20,7 @@ from adan_core.domain.time import HOUR, MINUTE, Milliseconds
 _FARTHEST = 26 * HOUR  # the world's clocks lie between UTC-12 and UTC+14
 _STEP = 15 * MINUTE  # and differ by whole quarters of an hour
 _RELATED = 0.3  # the correlation of returns below which two sources show different markets
+_ENOUGH = 4_000_000  # slots of the newest candles: more would tell nothing new
 _SURE = 5.0  # standard errors by which a shifted correlation must beat the one as stamped
 
 Floats = NDArray[np.float64]
@@ -124,6 +125,9 @@ def _best_shift(
     first = max(int(one.open_time[0]), int(other.open_time[0])) - _FARTHEST // duration * duration
     last = min(int(one.open_time[-1]), int(other.open_time[-1])) + _FARTHEST
     slots = (last - first) // duration + 1
+    if slots > _ENOUGH:
+        first += (slots - _ENOUGH) * duration
+        slots = _ENOUGH
     mine, theirs = (_returns(each, first, slots, duration) for each in (one, other))
     size = float(np.sqrt(np.dot(mine, mine) * np.dot(theirs, theirs)))
     if not size > 0.0:

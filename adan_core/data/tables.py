@@ -4,6 +4,7 @@ Nothing is interpreted here but the file's own form; values stay as the file has
 msgspec are imported on use.
 """
 
+import codecs
 import csv
 import gzip
 import io
@@ -155,8 +156,8 @@ def _read_json(name: str, content: bytes) -> Table:
     import msgspec
 
     try:
-        rows = msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError) as error:
+        rows = msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{name} is no JSON: {error}", "a JSON list of candles") from error
     if not isinstance(rows, list) or not rows:
         raise DataError(f"{name} holds no list of candles", "[[time, open, ...], ...] or objects")

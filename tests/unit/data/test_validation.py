@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adan_core.data.agreement import compare
 from adan_core.data.findings import Finding, FindingCode, Policy, Treatment, treatable
 from adan_core.data.raw import RawCandles, Report
 from adan_core.data.synthetic import SimulatedMarket
@@ -159,31 +160,86 @@ def test_a_policy_that_would_invent_candles_is_refused() -> None:
         Policy({FindingCode.COLUMNS: Treatment.MARK})
 
 
-ANY = st.one_of(
-    st.floats(allow_nan=True, allow_infinity=True), st.floats(0.0, 100.0), st.just(10.0)
+def still_market(seed: int, restless: float, count: int = 20_000) -> RawCandles:
+    """Return minutes of two stable coins: one tick is more than the price moves in hours.
+
+    Days are busy, nights idle; ``restless`` is the deviation of a step in busy ticks.
+    """
+    generator = np.random.default_rng(seed)
+    busy = np.exp(1.5 * np.sin(np.arange(count) / 1440 * 2 * np.pi))
+    steps = generator.normal(size=count) * restless * np.sqrt(busy)
+    away = np.empty(count)
+    level = 0.0
+    for place, step in enumerate(steps.tolist()):
+        level = 0.999 * level + step
+        away[place] = level
+    close = np.round(1.0 + np.round(away) * 1e-4, 4)
+    opening = np.concatenate((close[:1], close[:-1]))
+    trades = generator.poisson(1.5 * busy)
+    return RawCandles(
+        np.arange(1, count + 1),
+        1_600_000_020_000 + np.arange(count) * 60_000,
+        opening,
+        np.maximum(opening, close),
+        np.minimum(opening, close),
+        close,
+        trades.astype(np.float64) * np.exp(generator.normal(size=count)),
+    )
+
+
+@pytest.mark.parametrize("restless", [0.01, 0.03, 0.1, 1.0])
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=5)
+def test_a_market_that_stands_still_by_itself_is_no_frozen_feed(seed: int, restless: float) -> None:
+    report = validate(still_market(seed, restless), Timeframe.parse("1m"), Policy())
+    assert {each.code for each in report.findings} <= {FindingCode.ZERO_VOLUME, FindingCode.OUTAGE}
+    assert not report.refusals
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.floats(0.0, 100.0),
+    st.sampled_from([10.0, 10.0, 11.0, 5e-324, 1.7e308, 0.0]),
 )
+TIMES = st.one_of(
+    st.integers(0, 40).map(lambda slot: slot * FIVE.duration),
+    st.integers(330_000, 340_000).map(lambda slot: slot * FIVE.duration * 17),
+    st.integers(-(2**63), 2**63 - 1),
+)
+POLICIES = st.fixed_dictionaries(
+    {code: st.sampled_from(allowed) for code, allowed in treatable().items()}
+).map(Policy)
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 40), st.integers(0, 1), ANY, ANY, ANY, ANY, ANY), max_size=30
-    ),
-    st.sampled_from([Policy(), MARK_ALL]),
+    rows=st.lists(st.tuples(TIMES, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=40),
+    policy=POLICIES,
+    timeframe=st.sampled_from(["1m", "5m", "1h", "1d"]).map(Timeframe.parse),
+    now=st.none() | st.integers(0, 4_102_444_800_000),
+    repeated=st.integers(1, 20),
 )
 def test_whatever_the_candles_validation_ends_in_a_sound_series_or_a_data_error(
-    rows: list[tuple[int, int, float, float, float, float, float]], policy: Policy
+    rows: list[tuple[int, float, float, float, float, float]],
+    policy: Policy,
+    timeframe: Timeframe,
+    now: int | None,
+    repeated: int,
 ) -> None:
-    columns = list(zip(*rows, strict=True)) or [()] * 7
-    times = np.array(columns[0], dtype=np.int64) * FIVE.duration + np.array(columns[1], np.int64)
+    rows = rows * repeated
+    times, *numbers = list(zip(*rows, strict=True)) or [()] * 6
     raw = RawCandles(
         np.arange(1, len(rows) + 1),
-        times,
-        *(np.array(column, dtype=np.float64) for column in columns[2:]),
+        np.array(times, dtype=np.int64),
+        *(np.array(column, dtype=np.float64) for column in numbers),
     )
-    report = validate(raw, FIVE, policy)
+    report = validate(raw, timeframe, policy, now, fresh=True)
+    for each in report.findings:
+        assert each.count > 0
+        assert each.message
     try:
-        series = report.series("BTC/USDT", FIVE, synthetic=False)
+        series = report.series("BTC/USDT", timeframe, synthetic=False)
     except DataError:
         assert report.refusals or not len(report.candles)
     else:
         assert 0 < len(series) <= len(rows)
+        assert compare(report.candles, report.candles, timeframe, policy).findings == ()
