@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adan_core.data.findings import FindingCode, Spans
 
 _HEIGHT = 6  # lines of the plot
-_NARROWEST = 20  # cells; below that a terminal shows no picture worth looking at
+_NARROWEST = 33  # cells: the two dates below them, and a space
 # Bits of a braille cell, by dot row and dot column.
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _SHADES = " ░▒▓█"
@@ -95,7 +95,7 @@ def _plot(
         block = dots[line * down : (line + 1) * down]
         text = _braille(block, cells) if rich else "".join("*" if dot else " " for dot in block[0])
         price = {0: highest, _HEIGHT - 1: lowest}.get(line)
-        label = "" if price is None else f"{price:.6g}"
+        label = "" if price is None else f"{price:.5g}"
         lines.append(f"{label:>{labels}} {text}".rstrip())
     return lines
 
