@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from adan_core.data.agreement import deviation
 from adan_core.data.feed import Wait, check_alike
 from adan_core.data.live_check import Comparison, CrossCheck
+from adan_core.data.live_clock import ExchangeClock
 from adan_core.data.live_second import SecondOpinion
 from adan_core.data.live_shelf import CandleShelf
 from adan_core.data.live_stream import Backoff, StreamWatch
@@ -31,10 +32,6 @@ _TICK_SECONDS: Final = 0.25
 _STOP_SECONDS: Final = 0.05
 _ASK_AGAIN_SECONDS: Final = 2.0
 _ASK_LATE_SECONDS: Final = 15.0
-_CLOCK_SECONDS: Final = 60.0
-# What half a round trip may be wrong by; a clock that drifts further runs at another pace, as a
-# sandbox's may, and is asked so often that it is known to a second.
-_CLOCK_NOISE: Milliseconds = 300
 _OWN_STREAM: Final = "its own stream"
 _EARLIER: Final = "what it told before"
 
@@ -111,10 +108,10 @@ class ExchangeFeed:
         )
         self._second_name = "" if second is None else second.name.label
         self._backoff = Backoff()
-        self._offset: Milliseconds = 0
-        self._synchronised_at: float | None = None
-        self._clock_seconds = _CLOCK_SECONDS
-        self._up_to_date_for = 0
+        self._time = ExchangeClock(clock)
+        self._round: asyncio.Task[None] | None = None
+        self._asked_for = self._up_to_date_for = 0
+        self._failing = False
         self._silent = False
         self._paused = "fetching past candles"
 
@@ -164,11 +161,13 @@ class ExchangeFeed:
 
     async def __aiter__(self) -> AsyncIterator[ClosedCandles]:
         """Yield the instants at which candles closed, the missed ones first, until told to stop."""
+        self._paused = "waiting for the stream's first news"
         try:
             while not await self._wait(_TICK_SECONDS):
                 await self._watch.tend(self.limits.reconnect_after / SECOND)
-                await self._ask_where_due()
-                for closed in self._alignment.ready(self._now(), bool(self._paused)):
+                self._judge_silence()
+                self._ask()
+                for closed in self._alignment.ready(self._time.now(), bool(self._paused)):
                     self._tell_missing(closed)
                     yield closed
                     if await self._wait(0.0):  # many may be missed: others run in between
@@ -178,36 +177,21 @@ class ExchangeFeed:
 
     async def close(self) -> None:
         """End what runs beside the feed and close every connection."""
+        if self._round is not None:
+            self._round.cancel()
+            await asyncio.gather(self._round, return_exceptions=True)
         await self._watch.close()
         if self._second is not None:
             await self._second.close()
         await self._venue.close()
 
-    # -- the exchange's clock -------------------------------------------------------------------
-
-    def _now(self) -> Milliseconds:
-        return self._clock.now() + self._offset
-
     def _limit(self, close_time: Milliseconds) -> Milliseconds:
         return close_time + self.limits.late_after
-
-    async def _synchronise(self) -> None:
-        """Learn how far the exchange's clock is from the machine's, to half a round trip."""
-        asked = self._clock.now()
-        told = await self._unless_stopped(self._venue.time())
-        offset = told - (asked + self._clock.now()) // 2
-        now = self._clock.monotonic()
-        if self._synchronised_at is not None:
-            drift = max(abs(offset - self._offset) - _CLOCK_NOISE, 1)
-            self._clock_seconds = min(
-                (now - self._synchronised_at) * SECOND / drift, _CLOCK_SECONDS
-            )
-        self._offset, self._synchronised_at = offset, now
 
     # -- the stream -----------------------------------------------------------------------------
 
     def _heard(self, news: Sequence[Update]) -> None:
-        now = self._now()
+        now = self._time.now()
         if self._open_since[0] != self._watch.opened:
             self._open_since = (self._watch.opened, now)
             self._check.forget(_OWN_STREAM)
@@ -225,24 +209,49 @@ class ExchangeFeed:
 
     # -- REST -----------------------------------------------------------------------------------
 
-    async def _ask_where_due(self) -> None:
-        """Ask for each symbol whose next candle should have closed, and judge whether to pause."""
-        silent = self._watch.silent_for * SECOND >= self.limits.reconnect_after
+    def _judge_silence(self) -> None:
+        """Pause decisions while the stream is silent, and until REST has told what it missed."""
+        watch = self._watch
+        silent = watch.silent_for * SECOND >= self.limits.reconnect_after
         if silent:
-            self._pause()
+            why = f" ({watch.failure})" if watch.failure else ""
+            self._paused = f"the stream is silent{why}; opening it again"
+        elif 0 < watch.opened == watch.heard_from == self._up_to_date_for:
+            self._paused = ""
+        if silent and not self._silent:
+            self._alarm(
+                "stream",
+                Severity.CRITICAL,
+                f"the stream of {self._venue.name.label} has been silent for "
+                f"{watch.silent_for:.0f} s: it is opened again, and nothing is decided until "
+                "it speaks and REST has told what was missed",
+            )
         self._silent = silent
-        live = self._watch.heard_from
-        if live != self._up_to_date_for:
+
+    def _ask(self) -> None:
+        """Ask REST, beside the loop, where something is due or the stream was opened anew."""
+        if self._round is not None:
+            if not self._round.done():
+                return
+            task, self._round = self._round, None
+            task.result()
+        live, clock = self._watch.heard_from, self._clock.monotonic()
+        if live not in {self._up_to_date_for, self._asked_for}:
+            self._asked_for = live
             self._ask_at.clear()
-        clock = self._clock.monotonic()
         due = [
             symbol
             for symbol, tape in self._tapes.items()
-            if tape.due(self._now(), self._begun.get(symbol))
+            if tape.due(self._time.now(), self._begun.get(symbol))
             and clock >= self._ask_at.get(symbol, 0.0)
         ]
+        anew = live != self._up_to_date_for and not self._failing
+        if due or anew or self._time.due:
+            self._round = asyncio.create_task(self._ask_for(due, live))
+
+    async def _ask_for(self, due: Sequence[str], live: int) -> None:
         try:
-            if clock - (self._synchronised_at or 0.0) >= self._clock_seconds:
+            if self._time.due:
                 await self._synchronise()
             for symbol in due:
                 await self._catch_up(symbol)
@@ -250,44 +259,37 @@ class ExchangeFeed:
         except SystemFailure:
             raise
         except AdanError as error:
-            self._not_answered(error)
-            wait = self._clock.monotonic() + self._backoff.after(error)
-            self._ask_at.update(dict.fromkeys(self.symbols, wait))
+            self._alarm("exchange", Severity.WARNING, str(error))
+            pause = self._backoff.after(error)
+            self._ask_at.update(dict.fromkeys(self.symbols, self._clock.monotonic() + pause))
+            self._time.ask_later(pause)
+            self._failing = True
             return
         if due:
             self._backoff.reset()
-        if live != self._up_to_date_for:
+            self._failing = False
+        if not self._failing:
             self._up_to_date_for = live
-        if live and live == self._watch.opened and not silent:
-            self._paused = ""
 
-    def _pause(self) -> None:
-        if not self._silent:
-            self._alarm(
-                "stream",
-                Severity.CRITICAL,
-                f"the stream of {self._venue.name.label} has been silent for "
-                f"{self._watch.silent_for:.0f} s: it is opened again, and nothing is decided until "
-                "it speaks and REST has told what was missed",
-            )
-        why = f" ({self._watch.failure})" if self._watch.failure else ""
-        self._paused = f"the stream is silent{why}; opening it again"
+    async def _synchronise(self) -> None:
+        asked_at = self._clock.now()
+        self._time.told(await self._unless_stopped(self._venue.time()), asked_at)
 
     def _patience(self, symbol: str) -> float:
         """Return the seconds until a symbol is asked for again, if its candle is still due then."""
         tape = self._tapes[symbol]
         close = (tape.last or 0) + 2 * self._duration
-        return _ASK_AGAIN_SECONDS if self._now() < self._limit(close) else _ASK_LATE_SECONDS
+        return _ASK_AGAIN_SECONDS if self._time.now() < self._limit(close) else _ASK_LATE_SECONDS
 
     async def _catch_up(self, symbol: str) -> None:
         """Fetch, store and line up what closed since the newest candle known, page by page."""
         tape = self._tapes[symbol]
         span = self._venue.page * self._duration
-        began = (self._now() // self._duration - self._first_candles) * self._duration
+        began = (self._time.now() // self._duration - self._first_candles) * self._duration
         since = began if tape.last is None else tape.last
         again = True
-        while tape.due(self._now(), self._begun.get(symbol)):
-            asked_at, begun = self._now(), self._begun.get(symbol)
+        while tape.due(self._time.now(), self._begun.get(symbol)):
+            asked_at, begun = self._time.now(), self._begun.get(symbol)
             rows = self._sound(
                 symbol, await self._unless_stopped(self._venue.candles(symbol, since))
             )
@@ -304,7 +306,7 @@ class ExchangeFeed:
                 return
 
     async def _take(self, symbol: str, candles: Sequence[Candle]) -> None:
-        known_at = self._now()
+        known_at = self._time.now()
         await self._insist(
             lambda: asyncio.to_thread(self._shelf.append, symbol, candles, self._venue.host),
             "candles cannot be stored",
@@ -335,7 +337,7 @@ class ExchangeFeed:
         for row in range(len(stored)):
             candle = stored.candle(row)
             if settled is not None and candle.open_time >= settled:
-                self._alignment.add(symbol, candle, self._now())
+                self._alignment.add(symbol, candle, self._time.now())
         self._newest[symbol] = stored.candle(-1)
 
     def _look_back(self, symbol: str, rows: Sequence[Candle]) -> None:
@@ -379,9 +381,6 @@ class ExchangeFeed:
                 f"no candle of {symbol} for {iso(closed.close_time)} in time: nothing is decided on "
                 "it; if it comes, it is settled",
             )
-
-    def _not_answered(self, error: AdanError) -> None:
-        self._alarm("exchange", Severity.WARNING, str(error))
 
     async def _insist(
         self,
