@@ -92,13 +92,13 @@ INDICATORS: dict[str, Indicator] = {
     "channel_middle": Indicator(volatility.channel_middle, memory=(3, 2)),
     "channel_width": Indicator(volatility.channel_width, memory=(3, 2)),
     "volatility": Indicator(volatility.volatility, memory=(5, 2)),
-    "volatility_ratio": Indicator(volatility.volatility_ratio, ("short", "long"), (10, 2, 2)),
+    "volatility_ratio": Indicator(volatility.volatility_ratio, ("short", "long"), (9, 2, 2)),
     # Volume
     "volume_balance": Indicator(volume.volume_balance, memory=(2, 1)),
     "on_balance_volume": Indicator(volume.on_balance_volume, (), (2,)),
-    "on_balance_share": Indicator(volume.on_balance_share, memory=(5, 2)),
-    "money_flow_index": Indicator(volume.money_flow_index, memory=(5, 2)),
-    "volume_weighted_mean": Indicator(volume.volume_weighted_mean, memory=(4, 2)),
-    "volume_weighted_distance": Indicator(volume.volume_weighted_distance, memory=(4, 2)),
+    "on_balance_share": Indicator(volume.on_balance_share, memory=(4, 2)),
+    "money_flow_index": Indicator(volume.money_flow_index, memory=(4, 2)),
+    "volume_weighted_mean": Indicator(volume.volume_weighted_mean, memory=(3, 2)),
+    "volume_weighted_distance": Indicator(volume.volume_weighted_distance, memory=(3, 2)),
     "volume_weighted_mean_to_date": Indicator(volume.volume_weighted_mean_to_date, (), (2,)),
 }

@@ -94,25 +94,24 @@ def channel_width(state: Floats, parameters: Parameters, bar: Bar) -> float:
 
 
 @compiled_inline
-def _volatility_step(state: Floats, period: float, close: float) -> float:
-    """Population deviation of the last log returns; state is (previous close, moments)."""
-    previous = state[0]
-    state[0] = close
-    if previous == 0.0:
-        return np.nan
-    return moments_step(state[1:], period, np.log(close / previous))[1]
-
-
-@compiled_inline
 def volatility(state: Floats, parameters: Parameters, bar: Bar) -> float:
     """Population deviation of the last log returns."""
-    return _volatility_step(state, parameters[0], bar.close)
+    previous = state[0]
+    state[0] = bar.close
+    if previous == 0.0:
+        return np.nan
+    return moments_step(state[1:], parameters[0], np.log(bar.close / previous))[1]
 
 
 @compiled_inline
 def volatility_ratio(state: Floats, parameters: Parameters, bar: Bar) -> float:
     """Logarithm of a short volatility over a long one; 0 where either is 0."""
+    previous = state[0]
+    state[0] = bar.close
+    if previous == 0.0:
+        return np.nan
+    change = np.log(bar.close / previous)
     middle = 5 + 2 * int(parameters[0])
-    short = _volatility_step(state[:middle], parameters[0], bar.close)
-    long = _volatility_step(state[middle:], parameters[1], bar.close)
+    short = moments_step(state[1:middle], parameters[0], change)[1]
+    long = moments_step(state[middle:], parameters[1], change)[1]
     return float(np.log(short / long)) if short > 0.0 and long > 0.0 else short * long * 0.0

@@ -4,7 +4,7 @@ import numpy as np
 
 from adan_core.accounting.compiled import compiled_inline
 from adan_core.indicators.bar import Bar, Floats, Parameters, or_zero, typical_price
-from adan_core.indicators.windows import sum_step
+from adan_core.indicators.windows import sum_step, sums_step
 
 
 @compiled_inline
@@ -17,9 +17,10 @@ def volume_balance(state: Floats, parameters: Parameters, bar: Bar) -> float:
 @compiled_inline
 def _signed(change: float, amount: float) -> float:
     """``amount`` with the sign of ``change``; 0 where nothing changed."""
-    if change > 0.0:
-        return amount
-    return -amount if change < 0.0 else 0.0
+    # Two choices of a value instead of branches, half of which would be guessed wrong.
+    gained = amount if change > 0.0 else 0.0
+    lost = amount if change < 0.0 else 0.0
+    return gained - lost
 
 
 @compiled_inline
@@ -38,9 +39,9 @@ def on_balance_share(state: Floats, parameters: Parameters, bar: Bar) -> float:
     state[0] = bar.close
     if previous == 0.0:
         return np.nan
-    middle = 3 + int(parameters[0])
-    balance = sum_step(state[1:middle], parameters[0], _signed(bar.close - previous, bar.volume))
-    return or_zero(balance, sum_step(state[middle:], parameters[0], bar.volume))
+    signed = _signed(bar.close - previous, bar.volume)
+    balance, total = sums_step(state[1:], parameters[0], signed, bar.volume)
+    return or_zero(balance, total)
 
 
 @compiled_inline
@@ -52,18 +53,15 @@ def money_flow_index(state: Floats, parameters: Parameters, bar: Bar) -> float:
     if previous == 0.0:
         return np.nan
     flow = _signed(price - previous, price * bar.volume)
-    middle = 3 + int(parameters[0])
-    balance = sum_step(state[1:middle], parameters[0], flow)
-    return 50.0 + 50.0 * or_zero(balance, sum_step(state[middle:], parameters[0], abs(flow)))
+    balance, total = sums_step(state[1:], parameters[0], flow, abs(flow))
+    return 50.0 + 50.0 * or_zero(balance, total)
 
 
 @compiled_inline
 def volume_weighted_mean(state: Floats, parameters: Parameters, bar: Bar) -> float:
     """Mean of the last typical prices by volume; the last one where nothing traded (VWAP)."""
-    middle = 2 + int(parameters[0])
     price = typical_price(bar)
-    money = sum_step(state[:middle], parameters[0], price * bar.volume)
-    volume = sum_step(state[middle:], parameters[0], bar.volume)
+    money, volume = sums_step(state, parameters[0], price * bar.volume, bar.volume)
     return price if volume == 0.0 else money / volume
 
 

@@ -55,6 +55,32 @@ def sum_step(state: Floats, period: float, value: float) -> float:
 
 
 @compiled_inline
+def sums_step(state: Floats, period: float, first: float, second: float) -> tuple[float, float]:
+    """Sums of the last ``period`` values of two series.
+
+    State is (count, the sums of the turn, ring of the first, ring of the second), size
+    3 + 2 periods.
+    """
+    length = int(period)
+    slot, full = _turn(state, period)
+    if slot == 0:
+        state[1] = 0.0
+        state[2] = 0.0
+        for index in range(length - 2, 0, -1):
+            state[3 + index] += state[4 + index]
+            state[3 + length + index] += state[4 + length + index]
+    state[1] += first
+    state[2] += second
+    state[3 + slot] = first
+    state[3 + length + slot] = second
+    if not full:
+        return np.nan, np.nan
+    if slot + 1 < length:
+        return state[1] + state[4 + slot], state[2] + state[4 + length + slot]
+    return state[1], state[2]
+
+
+@compiled_inline
 def weighted_mean_step(state: Floats, period: float, value: float) -> float:
     """Mean of the last ``period`` values, weighted 1 for the oldest to ``period`` for the newest.
 
@@ -79,10 +105,11 @@ def weighted_mean_step(state: Floats, period: float, value: float) -> float:
     if not full:
         return np.nan
     # The turn's own weights begin at 1: what the older values are in number is added to each.
-    weighted = state[2] + state[1] * (period - 1.0 - slot)
+    ascending = state[2] + state[1] * (period - 1.0 - slot)
+    share = 2.0 / (period * (period + 1.0))
     if slot + 1 < length:
-        weighted += state[4 + length + slot]
-    return float(weighted * 2.0 / (period * (period + 1.0)))
+        return float((ascending + state[4 + length + slot]) * share)
+    return float(ascending * share)
 
 
 @compiled_inline
