@@ -131,11 +131,12 @@ class StreamHub:
         async with self._telling:
             now = self._venue.market.now()
             told = self._told[channel]
-            for kline in self._due(channel, told, now):
-                if not kline.closed:
-                    await self._tell(channel, told, kline, {client}, now)
-                    if self._listeners(channel) == {client}:
-                        told.at = now
+            due = self._due(channel, told, now)
+            # If a candle has closed since, it comes first, and with it all that `advance` tells.
+            if due and not due[0].closed:
+                await self._tell(channel, told, due[0], {client}, now)
+                if self._listeners(channel) == {client}:
+                    told.at = now
 
     async def advance(self) -> None:
         """Tell everybody what has happened since they were last told; nothing new says nothing."""
