@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from adan_core.data.agreement import compare
 from adan_core.data.findings import Finding, FindingCode, Policy, Treatment, treatable
+from adan_core.data.outliers import outlying
 from adan_core.data.raw import RawCandles, Report
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.data.validation import validate
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError, UsageError
 
+NAMES = ("open", "high", "low", "close")
 FIVE = Timeframe.parse("5m")
 GOOD = RawCandles.of(SimulatedMarket("BTC/SIM", FIVE, 1).candles(0, 300))
 MARK_ALL = Policy(
@@ -194,6 +196,69 @@ def test_a_market_that_stands_still_by_itself_is_no_frozen_feed(seed: int, restl
     report = validate(still_market(seed, restless), Timeframe.parse("1m"), Policy())
     assert {each.code for each in report.findings} <= {FindingCode.ZERO_VOLUME, FindingCode.OUTAGE}
     assert not report.refusals
+
+
+@given(at=st.integers(1, 200), length=st.integers(40, 95))
+def test_a_feed_that_froze_for_a_third_of_a_file_is_no_habit(at: int, length: int) -> None:
+    last = float(GOOD.close[at - 1])
+    frozen = dict.fromkeys(range(at, at + length), last)
+    report = validate(changed(open=frozen, high=frozen, low=frozen, close=frozen), FIVE, Policy())
+    assert [each.code for each in report.refusals] == [FindingCode.STUCK]
+    assert report.refusals[0].candles == length - 1
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=10)
+def test_rows_lost_from_a_busy_market_are_not_taken_for_thin_trading(seed: int) -> None:
+    whole = RawCandles.of(SimulatedMarket("BTC/SIM", FIVE, seed).candles(0, 1_000))
+    kept = np.random.default_rng(seed).random(1_000) > 0.1
+    found = {each.code for each in validate(whole.take(kept), FIVE, Policy()).findings}
+    assert FindingCode.NO_TRADE not in found
+    assert FindingCode.MISSING in found
+
+
+@given(at=st.integers(30, 270), factor=st.sampled_from([10.0, 100.0]))
+def test_a_single_misprint_by_a_power_of_ten_is_an_outlier_and_no_other_unit(
+    at: int, factor: float
+) -> None:
+    prices = {name: {at: float(getattr(GOOD, name)[at]) * factor} for name in NAMES}
+    for treatment in (Treatment.REFUSE, Treatment.MARK, Treatment.WARN):
+        report = validate(changed(**prices), FIVE, Policy({FindingCode.OUTLIER: treatment}))
+        codes = {each.code for each in report.findings}
+        assert FindingCode.OUTLIER in codes
+        assert FindingCode.PRICE_STEP not in codes
+
+
+@given(
+    jumps=st.lists(st.tuples(st.integers(0, 79), st.floats(-2.0, 2.0)), max_size=8),
+    spikes=st.lists(st.tuples(st.integers(0, 79), st.floats(-2.0, 2.0)), max_size=8),
+    count=st.integers(1, 80),
+)
+def test_outliers_are_those_of_the_definition(
+    jumps: list[tuple[int, float]], spikes: list[tuple[int, float]], count: int
+) -> None:
+    """No shortcut changes what is found: medians worked out one candle at a time say the same."""
+    steps = np.random.default_rng(0).normal(size=80) * 0.01
+    for at, size in jumps:
+        steps[at] += size
+    level = np.cumsum(steps)[:count]
+    high, low = np.exp(level), np.exp(level)
+    for at, size in spikes:
+        if at < count:
+            high[at] *= np.exp(max(size, 0.0))
+            low[at] *= np.exp(min(size, 0.0))
+    found = outlying(high, low, np.exp(level), 12.0, 1.5)
+    expected = np.zeros(count, dtype=np.bool_)
+    reach = min(12, (count - 1) // 2)
+    moves = np.abs(np.diff(level, prepend=level[0]))
+    for at in range(count if count >= 5 else 0):
+        first = min(max(at - reach, 0), count - 2 * reach - 1)
+        around = slice(first, first + 2 * reach + 1)
+        middle = np.median(level[around])
+        spread = 1.4826 * np.median(moves[around]) * np.sqrt(reach)
+        away = max(np.log(high[at]) - middle, middle - np.log(low[at]))
+        expected[at] = away > max(12.0 * spread, np.log(1.5))
+    assert np.array_equal(found, expected)
 
 
 NUMBERS = st.one_of(
