@@ -30,7 +30,7 @@ class Indicator:
     @property
     def description(self) -> str:
         """What it is, in one line, with the field's acronym in brackets."""
-        return str(self.step.__doc__)
+        return str(self.step.__doc__).rstrip(".")
 
 
 _CONVERGENCE = ("fast", "slow", "signal")
