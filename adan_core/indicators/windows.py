@@ -3,8 +3,8 @@
 The last ``period`` values are those of the current turn of a ring and the rest of the turn before.
 When a turn ends, one pass backwards aggregates the ends of it; from then on every step joins the
 end that is still in the window with what the new turn has gathered. No value is ever taken out of
-a sum again, so nothing drifts, and an extreme never has to be searched for (M. van Herk, A fast algorithm for
-local minimum and maximum filters, 1992).
+a sum again, so nothing drifts, and an extreme never has to be searched for (M. van Herk, A fast
+algorithm for local minimum and maximum filters, 1992).
 
 Each step is called with its own slice of state, all zeros at the start; the first entry counts the
 values and, from ``period`` on, stays below its double. NaN until ``period`` values were seen.
