@@ -1,5 +1,7 @@
 """Every planted defect is found under its own name, in its place, and treated as the policy says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -215,6 +217,20 @@ def test_rows_lost_from_a_busy_market_are_not_taken_for_thin_trading(seed: int) 
     found = {each.code for each in validate(whole.take(kept), FIVE, Policy()).findings}
     assert FindingCode.NO_TRADE not in found
     assert FindingCode.MISSING in found
+
+
+@pytest.mark.parametrize("writes_idle_candles", [False, True])
+def test_a_venue_that_writes_idle_candles_leaves_none_out(writes_idle_candles: bool) -> None:
+    whole = RawCandles.of(SimulatedMarket("BTC/SIM", FIVE, 6).candles(0, 1_000))
+    around = np.convolve(whole.volume, np.ones(5), mode="same")
+    quiet = around < np.quantile(around, 0.4)
+    lot = np.random.default_rng(6).random(1_000)
+    gone, idle = quiet & (lot < 0.3), quiet & (lot > 0.6)
+    gone[[0, -1]] = False
+    if writes_idle_candles:
+        whole = replace(whole, volume=np.where(idle, 0.0, whole.volume))
+    found = {each.code for each in validate(whole.take(~gone), FIVE, Policy()).findings}
+    assert (FindingCode.NO_TRADE in found) is not writes_idle_candles
 
 
 @given(at=st.integers(30, 270), factor=st.sampled_from([10.0, 100.0]))
