@@ -33,7 +33,8 @@ from adan_core.learning.leakcheck_stages import (
     Stage,
 )
 from adan_core.learning.market import segment
-from adan_core.learning.regime import REGIMES, RegimeHistory
+from adan_core.learning.regime import RegimeHistory
+from adan_core.learning.regime_model import REGIMES
 
 Floats = NDArray[np.float64]
 

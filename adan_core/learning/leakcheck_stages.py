@@ -20,7 +20,8 @@ from adan_core.learning.environment_kernel import PORTFOLIO_SIZE, EnvironmentKer
 from adan_core.learning.inference import Layer, Network, NumpyPolicy
 from adan_core.learning.leakcheck_changes import History
 from adan_core.learning.market import Prepared, economics, fit_normaliser
-from adan_core.learning.regime import REGIMES, RegimeHistory, detect_regimes
+from adan_core.learning.regime import RegimeHistory, detect_regimes
+from adan_core.learning.regime_model import REGIMES
 from adan_core.learning.registry import ServiceModel
 from adan_core.learning.reward import REWARD_TERMS
 from adan_core.learning.segments import Economics, Segment

@@ -9,49 +9,27 @@ model's own.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.accounting.compiled import compiled
 from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Candle, Timeframe
-from adan_core.domain.errors import DataError, ModelError
-from adan_core.domain.market import Regime, RegimeReading
+from adan_core.domain.errors import DataError
+from adan_core.domain.market import RegimeReading
 from adan_core.indicators import recurrences as steps
 from adan_core.indicators.windows import lag_step
+from adan_core.learning.regime_model import FEATURES, REGIMES, RegimeModel, regime_model
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-REGIMES: Final = tuple(Regime)
-FEATURES: Final = (
-    "volatility_6",
-    "volatility_24",
-    "volatility_96",
-    "trend_12",
-    "trend_48",
-    "trend_144",
-    "trend_size_48",
-    "trend_size_144",
-    "variance_ratio_48",
-    "strength",
-    "direction",
-    "trend_strength",
-    "volatility_24_squared",
-    "volatility_96_squared",
-    "fall_6",
-)
 DRIVERS: Final = ("ATR %", "RSI", "ADX", "volatility ratio")
 WARM_UP: Final = 480
 """Candles before the first reading: half the span of the long volatility all else is relative to."""
 
-_WEIGHTS_FILE = "regime_weights.json"
-_WEIGHTS_SCHEMA_VERSION = 1
 _BASELINE = 960.0
 _PERIOD = 14.0
 _LAG = 48
@@ -69,47 +47,6 @@ _STRENGTH = 17
 _DIRECTION = 25
 _MEMORY = 34
 _STATE_SIZE = _MEMORY + 1 + _LAG
-
-
-class _Weights(msgspec.Struct, forbid_unknown_fields=True):
-    schema_version: int
-    fitted_on: str
-    features: tuple[str, ...]
-    regimes: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    weights: tuple[tuple[float, ...], ...]
-    bias: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RegimeModel:
-    """The frozen logistic model, folded so that it reads raw features.
-
-    ``weights`` shape (regimes, features), ``bias`` shape (regimes,), float64.
-    """
-
-    weights: Floats
-    bias: Floats
-
-
-@cache
-def regime_model() -> RegimeModel:
-    """Return the model shipped in the package; ModelError if its file does not fit this code."""
-    text = (resources.files("adan_core.learning") / _WEIGHTS_FILE).read_bytes()
-    try:
-        read = msgspec.json.decode(text, type=_Weights)
-    except msgspec.DecodeError as error:
-        raise ModelError(f"{_WEIGHTS_FILE}: {error}", "an undamaged installation") from error
-    found = (read.schema_version, read.features, read.regimes)
-    if found != (_WEIGHTS_SCHEMA_VERSION, FEATURES, tuple(REGIMES)):
-        raise ModelError(
-            f"{_WEIGHTS_FILE} made for other features or regimes",
-            "those of this version",
-            "install ADAN again",
-        )
-    scaled = np.array(read.weights) / np.array(read.deviation)
-    return RegimeModel(scaled, np.array(read.bias) - scaled @ np.array(read.mean))
 
 
 @compiled

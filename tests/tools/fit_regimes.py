@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
-from adan_core.learning.regime import FEATURES, REGIMES, RegimeModel, detect_regimes
+from adan_core.learning.regime import detect_regimes
+from adan_core.learning.regime_model import FEATURES, REGIMES, RegimeModel
 
 OUTPUT = Path(__file__).resolve().parents[2] / "adan_core" / "learning" / "regime_weights.json"
 TRAINING_SEEDS = range(9000, 9012)

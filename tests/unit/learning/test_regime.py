@@ -13,14 +13,11 @@ from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.learning.regime import (
     DRIVERS,
-    FEATURES,
-    REGIMES,
     WARM_UP,
     RegimeDetector,
-    RegimeModel,
     detect_regimes,
-    regime_model,
 )
+from adan_core.learning.regime_model import FEATURES, REGIMES, RegimeModel, regime_model
 
 FIVE_MINUTES = Timeframe.parse("5m")
 
