@@ -231,17 +231,32 @@ def _shifted(parsed: "pl.Series", column: "pl.Series") -> "pl.Series":
 
 
 def _local(column: "pl.Series", zone: str, name: str) -> "pl.Series":
+    """Return local times as UTC.
+
+    An hour that the clock showed twice can be told apart where a table has it twice, in order: the
+    first time each of its stamps comes (the last, newest first) is the earlier one.
+    """
     import polars as pl
 
+    time = pl.col("time")
+    backwards = bool(len(column)) and column[0] > column[-1]
+    earlier = (time.cum_count().over("time") == 1) ^ pl.lit(value=backwards)
+    fold = (
+        pl.when(pl.len().over("time") == 2)
+        .then(pl.when(earlier).then(pl.lit("earliest")).otherwise(pl.lit("latest")))
+        .otherwise(pl.lit("raise"))
+    )
     try:
-        aware = column.dt.replace_time_zone(zone, ambiguous="raise", non_existent="raise")
+        aware = column.to_frame("time").select(
+            time.dt.replace_time_zone(zone, ambiguous=fold, non_existent="raise")
+        )
     except pl.exceptions.PolarsError as error:
         raise DataError(
             f"column {name} in {zone}: {str(error).splitlines()[0]}",
-            "times that exist once in that zone",
+            "times that exist in that zone, those of an hour it has twice once for each",
             "export the file with UTC stamps",
         ) from error
-    return aware.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return aware["time"].dt.convert_time_zone("UTC").dt.replace_time_zone(None)
 
 
 def _refuse_zone(zone: str | None, name: str) -> None:

@@ -132,7 +132,7 @@ class _Check:
             FindingCode.TIME_SHIFT,
             self._at(before),
             f"stamps follow the clocks of {told.zone}: they skip {len(told.skipped)} and repeat "
-            f"{len(told.doubled)} of the hours those do (--time-zone {told.zone} reads them)",
+            f"{len(told.doubled)} of the hours those do (if they are text: --time-zone {told.zone})",
         )
 
     def duplicates(self) -> None:

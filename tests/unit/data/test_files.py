@@ -169,6 +169,28 @@ def test_a_stated_time_zone_and_offsets_are_applied(tmp_path: Path) -> None:
         examine(path, Reading(symbol="BTC/USDT", time_zone="Mars/Olympus"))
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_local_time_is_refused_as_utc_and_read_with_its_zone_even_where_it_has_an_hour_twice(
+    tmp_path: Path, newest_first: bool
+) -> None:
+    series = SimulatedMarket("BTC/SIM", HOUR, 3).candles(0, 15_000)  # 20 months
+    utc = pl.Series("time", series.open_time).cast(pl.Datetime("ms", "UTC"))
+    local = utc.dt.convert_time_zone("Europe/Berlin").dt.replace_time_zone(None)
+    table = frame(series).with_columns(local.dt.to_string("%Y-%m-%d %H:%M"))
+    path = csv(table.reverse() if newest_first else table, tmp_path / "x.csv")
+    as_utc = Reading(symbol="BTC/USDT", policy=Policy({FindingCode.TIME_ZONE: Treatment.MARK}))
+    refused = {each.code: each for each in examine(path, as_utc).report.refusals}
+    assert "Europe/Berlin" in refused[FindingCode.TIME_SHIFT].message
+    read = examine(path, Reading(symbol="BTC/USDT", time_zone="Europe/Berlin")).series()
+    assert np.array_equal(read.open_time, series.open_time)
+    assert np.array_equal(read.close, series.close)
+    once = table.unique("time", keep="first", maintain_order=True)
+    with pytest.raises(DataError, match="ambiguous"):
+        examine(
+            csv(once, tmp_path / "y.csv"), Reading(symbol="BTC/USDT", time_zone="Europe/Berlin")
+        )
+
+
 def test_json_as_exchanges_and_programs_write_it(tmp_path: Path) -> None:
     lists = tmp_path / "BTC_USDT-1h.json"
     lists.write_text(json.dumps(frame().rows()))
