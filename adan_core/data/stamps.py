@@ -239,7 +239,8 @@ def _local(column: "pl.Series", zone: str, name: str) -> "pl.Series":
     import polars as pl
 
     time = pl.col("time")
-    backwards = bool(len(column)) and column[0] > column[-1]
+    counts = column.to_physical()  # a date past the year 9999 has no Python value to compare
+    backwards = bool(len(counts)) and bool(counts[0] > counts[-1])
     earlier = (time.cum_count().over("time") == 1) ^ pl.lit(value=backwards)
     fold = (
         pl.when(pl.len().over("time") == 2)

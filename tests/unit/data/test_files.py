@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from adan_core.data.export import export
 from adan_core.data.files import Examined, Labels, Reading, examine
 from adan_core.data.findings import FindingCode, Place, Policy, Treatment
 from adan_core.data.series import CandleSeries
+from adan_core.data.stamps import parse_stamps
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError, UsageError
@@ -189,6 +191,24 @@ def test_local_time_is_refused_as_utc_and_read_with_its_zone_even_where_it_has_a
         examine(
             csv(once, tmp_path / "y.csv"), Reading(symbol="BTC/USDT", time_zone="Europe/Berlin")
         )
+
+
+@given(
+    count=st.one_of(
+        st.integers(-(2**63), 2**63 - 1),
+        st.sampled_from([10**15, 253_402_300_800_000, 0, 1_704_067_200_000]),
+    ),
+    unit=st.sampled_from(("ms", "us", "ns")),
+    zone=st.sampled_from([None, "UTC", "Europe/Berlin"]),
+    carried=st.sampled_from([None, "UTC", "Europe/Berlin"]),
+)
+def test_no_typed_stamp_ends_in_anything_but_an_instant_or_a_data_error(
+    count: int, unit: Literal["ms", "us", "ns"], zone: str | None, carried: str | None
+) -> None:
+    column = pl.Series("time", [count, count]).cast(pl.Datetime(unit, carried))
+    with suppress(DataError):
+        stamps = parse_stamps(column, zone, "'time'").milliseconds
+        assert np.all((stamps >= 978_307_200_000) & (stamps < 4_102_444_800_000))
 
 
 def test_json_as_exchanges_and_programs_write_it(tmp_path: Path) -> None:
