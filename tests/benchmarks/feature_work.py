@@ -5,7 +5,8 @@
 Relative strength 14, exponential means 9, 21 and 50, MACD with signal and histogram, average true
 range 14, Bollinger bands 20, directional index 14, on-balance volume, log-return, its rolling
 deviation 20, z-score 20; and of 5-minute and 1-hour candles, from their close on, the close,
-relative strength 14, exponential mean 21 and volume. Runs in a process of its own, so that its peak
+relative strength 14, exponential mean 21 and volume (ADAN: the volume against its mean, which is
+more work; it offers no raw one). Runs in a process of its own, so that its peak
 memory is its own; prints one JSON object. A first, untimed run compiles and warms up.
 """
 
@@ -180,9 +181,9 @@ features:
   - {name: balance, function: on_balance_volume, parameters: [], timeframes: [0]}
   - {name: log_return, function: log_return, parameters: [1], timeframes: [0]}
   - {name: volatility, function: volatility, parameters: [20], timeframes: [0]}
-  - {name: score, function: standard_score, parameters: [20], timeframes: [0]}
+  - {name: score, function: band_position, parameters: [20], timeframes: [0]}
   - {name: close, function: simple_mean, parameters: [1], timeframes: [1, 2]}
-  - {name: volume, function: volume, parameters: [], timeframes: [1, 2]}
+  - {name: volume, function: volume_balance, parameters: [20], timeframes: [1, 2]}
 """
 
 
