@@ -106,28 +106,36 @@ def parse_stamps(
             raise _outside(column, name, int(np.argmax(other)))
         return Stamps(milliseconds, assumed_utc=False, other_unit=other)
     if column.dtype == pl.Date:
-        column = column.cast(pl.Datetime("us"))
+        column = column.cast(pl.Datetime("ms"))  # finer units do not reach as far as dates do
     if column.dtype == pl.String:
         column = _text(column.str.strip_chars(), name)
     if not isinstance(column.dtype, pl.Datetime):
         raise DataError(f"column {name} holds {column.dtype}", "times")
     carried = column.dtype.time_zone
+    whole = _whole_milliseconds(column, name)
+    # Before any clock is asked: one that reaches no further than the calendar may panic.
+    _refuse_outside((whole < EARLIEST) | (whole >= LATEST), column, name)
     if carried is not None:
         _refuse_zone(zone, name)
-        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     elif zone is not None:
-        column = _local(column, zone, name)
-    counts = column.dt.timestamp("ns" if column.dtype == pl.Datetime("ns") else "us").to_numpy()
-    per = 1_000_000 if column.dtype == pl.Datetime("ns") else 1_000
-    broken = counts % per != 0
+        whole = _whole_milliseconds(_local(column, zone, name), name)
+    same = np.zeros(whole.shape, dtype=np.bool_)
+    return Stamps(whole, assumed_utc=carried is None and zone is None, other_unit=same)
+
+
+def _whole_milliseconds(column: "pl.Series", name: str) -> NDArray[np.int64]:
+    """Return a typed column's counts since 1970, of UTC where it knows a zone."""
+    import polars as pl
+
+    per = {"ms": 1, "us": 1_000, "ns": 1_000_000}
+    unit = column.dtype.time_unit if isinstance(column.dtype, pl.Datetime) else "ms"
+    counts = column.to_physical().to_numpy()
+    broken = counts % per[unit] != 0
     if broken.any():
         raise DataError(
             f"row {int(np.argmax(broken)) + 1} of column {name} is no whole number of milliseconds"
         )
-    whole = (counts // per).astype(np.int64)
-    _refuse_outside((whole < EARLIEST) | (whole >= LATEST), column, name)
-    same = np.zeros(whole.shape, dtype=np.bool_)
-    return Stamps(whole, assumed_utc=carried is None and zone is None, other_unit=same)
+    return (counts // per[unit]).astype(np.int64)
 
 
 def _epoch(column: "pl.Series", name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -231,7 +239,7 @@ def _shifted(parsed: "pl.Series", column: "pl.Series") -> "pl.Series":
 
 
 def _local(column: "pl.Series", zone: str, name: str) -> "pl.Series":
-    """Return local times as UTC.
+    """Return local times with their zone.
 
     An hour that the clock showed twice can be told apart where a table has it twice, in order: the
     first time each of its stamps comes (the last, newest first) is the earlier one.
@@ -257,7 +265,7 @@ def _local(column: "pl.Series", zone: str, name: str) -> "pl.Series":
             "times that exist in that zone, those of an hour it has twice once for each",
             "export the file with UTC stamps",
         ) from error
-    return aware["time"].dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return aware["time"]
 
 
 def _refuse_zone(zone: str | None, name: str) -> None:
