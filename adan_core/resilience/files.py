@@ -168,9 +168,12 @@ def exclusive_lock(path: Path) -> ExclusiveLock:
                 break
             time.sleep(_LOOKER_SECONDS)  # a process that only looks has it for an instant
             continue
-        os.ftruncate(descriptor, 0)
         record = {"schema_version": _LOCK_SCHEMA_VERSION, "pid": os.getpid()}
-        os.pwrite(descriptor, json.dumps(record).encode(), 0)
+        with suppress(
+            OSError
+        ):  # a full disk has no room for who, but the lock is held all the same
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(record).encode(), 0)
         return ExclusiveLock(path, descriptor)
     os.close(descriptor)
     raise AlreadyRunning(

@@ -1,5 +1,6 @@
 """Atomic writes leave the old file or the new one; one process holds a lock and says so."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -111,6 +112,19 @@ def test_a_second_process_is_told_who_holds_the_lock(tmp_path: Path) -> None:
         holder.kill()
     with exclusive_lock(path):
         assert lock_holder(path) == os.getpid()
+    assert lock_holder(path) is None
+
+
+def test_a_full_disk_does_not_keep_a_process_from_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "core.lock"
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with exclusive_lock(path), pytest.raises(AlreadyRunning, match="another process"):
+        exclusive_lock(path)
     assert lock_holder(path) is None
 
 
