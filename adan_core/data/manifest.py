@@ -7,7 +7,7 @@ from itertools import pairwise
 import msgspec
 
 from adan_core.data.findings import Finding
-from adan_core.data.partitions import Partition, file_name
+from adan_core.data.partitions import Partition, digest, file_name
 from adan_core.data.series import tree_hash
 from adan_core.domain.alerts import Severity
 from adan_core.domain.candles import Timeframe
@@ -95,10 +95,21 @@ def describe_partitions(
     )
 
 
+def encode_manifest(info: DatasetInfo) -> bytes:
+    """Return the manifest as its file holds it: with a hash of all it says.
+
+    The content hash covers candles, symbol and timeframe alone; whether they are simulated, where
+    they came from and what was found must not change unnoticed either.
+    """
+    record: dict[str, object] = msgspec.to_builtins(info)
+    return msgspec.json.encode(record | {"manifest_hash": digest(msgspec.json.encode(info))})
+
+
 def parse_manifest(content: bytes) -> DatasetInfo:
     """Return the manifest of schema version 2 that ``content`` is; DataError if it is damaged."""
     try:
         info = msgspec.json.decode(content, type=DatasetInfo)
+        stated = msgspec.json.decode(content, type=_Hash).manifest_hash
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"its manifest is damaged ({error})") from error
     in_order = all(one.month < other.month for one, other in pairwise(info.partitions))
@@ -119,6 +130,8 @@ def parse_manifest(content: bytes) -> DatasetInfo:
     )
     if whole != info:
         raise DataError("its manifest does not agree with its partitions")
+    if stated != digest(msgspec.json.encode(info)):
+        raise DataError("its manifest does not have the hash it was stored with")
     return info
 
 
@@ -161,6 +174,11 @@ def _joined(old: Finding, new: Finding) -> Finding:
         places=old.places,
         message=f"{count} in candles added at several times{_FIRST}{first}",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hash:
+    manifest_hash: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ class CandleStore:
                         "a new name",
                         "add --name OTHER, or --replace to put this one in its place",
                     )
+                _check_alike(old, series)
             return self._writer.put(name, series, source, tuple(findings), _by_month(series))
 
     def append(

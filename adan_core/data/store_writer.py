@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from adan_core.data.findings import Finding
-from adan_core.data.manifest import DatasetInfo, describe_partitions
+from adan_core.data.manifest import DatasetInfo, describe_partitions, encode_manifest
 from adan_core.data.partitions import Partition, encode
 from adan_core.data.series import CandleSeries
 from adan_core.data.store_layout import StoreLayout
@@ -54,7 +52,7 @@ class StoreWriter:
                 findings,
                 partitions,
             )
-            write_atomically(manifest, msgspec.json.encode(info))
+            write_atomically(manifest, encode_manifest(info))
             done = True
         finally:
             # A manifest that is in place, but not sure to outlive a power cut, keeps both.

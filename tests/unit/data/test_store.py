@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
+from adan_core.data.manifest import DatasetInfo, encode_manifest
 from adan_core.data.partitions import to_frame
 from adan_core.data.store import CandleStore, dataset_name
 from adan_core.data.synthetic import SimulatedMarket
@@ -63,6 +66,15 @@ def test_another_data_set_of_the_name_is_replaced_only_on_request(store: CandleS
     assert len(list(store.root.rglob("*.parquet"))) == 1
 
 
+def test_the_mark_of_simulated_candles_is_not_lost_by_writing_them_again(
+    store: CandleStore,
+) -> None:
+    store.write("name", SERIES, "made")
+    with pytest.raises(DataError, match="SIMULATED BTC/SIM 5m candles, as it holds"):
+        store.write("name", replace(SERIES, synthetic=False), "the same without the mark")
+    assert store.info("name").synthetic
+
+
 @pytest.mark.parametrize("position", [10, 4000, -30])
 def test_a_damaged_file_is_refused_with_what_to_do(store: CandleStore, position: int) -> None:
     store.write("name", SERIES, "a test")
@@ -107,7 +119,9 @@ def test_candles_exchanged_for_others_are_found_by_their_hash(store: CandleStore
         path.rename(path.with_name(f"{path.name[:7]}.{file_hash[:16]}.parquet"))
         record = manifest(store)
         record["partitions"][0] |= {"file_hash": file_hash, "file": only_partition(store).name}
-        (store.root / "name.json").write_text(json.dumps(record))
+        del record["manifest_hash"]
+        forged_manifest = msgspec.convert(record, DatasetInfo)
+        (store.root / "name.json").write_bytes(encode_manifest(forged_manifest))
         with pytest.raises(DataError, match=message):
             store.read("name")
 
@@ -135,7 +149,7 @@ def test_a_manifest_that_is_damaged_or_newer_is_refused(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("name", "other", "another data set"),
+        ("name", "other", "hash it was stored with"),
         ("symbol", "ETH/SIM", "does not agree"),
         ("timeframe", "1h", "does not agree"),
         ("rows", 499, "does not agree"),
@@ -144,6 +158,10 @@ def test_a_manifest_that_is_damaged_or_newer_is_refused(
         ("file", "../../name.parquet", "not its partitions"),
         ("month", "../..", "not its partitions"),
         ("content_hash of its partition", "0" * 32, "does not agree"),
+        ("synthetic", False, "hash it was stored with"),
+        ("source", "binance", "hash it was stored with"),
+        ("size of its partition", 1, "hash it was stored with"),
+        ("manifest_hash", "0" * 32, "hash it was stored with"),
     ],
 )
 def test_a_manifest_that_was_altered_is_refused(
@@ -158,6 +176,13 @@ def test_a_manifest_that_was_altered_is_refused(
         store.info("name")
     assert store.remove("name") is None
     assert list(store.root.rglob("*.parquet")) == []
+
+
+def test_a_data_set_renamed_by_hand_is_refused(store: CandleStore) -> None:
+    store.write("name", SERIES, "a test")
+    (store.root / "name.json").rename(store.root / "other.json")
+    with pytest.raises(DataError, match="another data set"):
+        store.info("other")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a" * 65, "a\n"])
