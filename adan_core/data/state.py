@@ -8,6 +8,7 @@ candle that completes it, or, after a gap, from the first one that follows it.
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,16 @@ from numpy.typing import NDArray
 
 from adan_core.data.features import FeatureSet
 from adan_core.data.series import CandleSeries
-from adan_core.data.state_kernel import empty_memory, fill, layout_of
+from adan_core.data.state_kernel import Share, empty_memory, fill, layout_of, shares_of
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import DataError
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Integers = NDArray[np.int64]
+
+# Two threads, each for half of the columns, pay from about this many candles on.
+_WORTH_TWO_THREADS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class StateStream:
         self._spec = spec.with_external(spec.external_data)
         self._layout = layout_of(ladder, spec)
         self._memory = empty_memory(self._layout)
+        self._whole, self._halves = shares_of(self._layout)
         self._newest: int | None = None
         # One candle as the columns that the compiled code reads.
         self._time = np.empty(1, dtype=np.int64)
@@ -129,9 +134,26 @@ class StateStream:
         volumes: Floats,
         out: Floats,
     ) -> int:
-        warming: int = fill(
-            self._layout, self._memory, open_time, opens, highs, lows, closes, volumes, out
-        )
+        def write(share: Share) -> int:
+            warming: int = fill(
+                self._layout,
+                self._memory,
+                share,
+                open_time,
+                opens,
+                highs,
+                lows,
+                closes,
+                volumes,
+                out,
+            )
+            return warming
+
+        if len(open_time) < _WORTH_TWO_THREADS:
+            warming = write(self._whole)
+        else:
+            with ThreadPoolExecutor(len(self._halves), thread_name_prefix="state") as pool:
+                warming = max(pool.map(write, self._halves))
         if self._spec.external:
             self._join(open_time + self.timeframe.duration, out[:, len(self._memory.rows) :])
         return warming

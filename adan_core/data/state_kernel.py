@@ -48,6 +48,33 @@ class Memory(NamedTuple):
     rows: Floats
 
 
+class Share(NamedTuple):
+    """A part of the state's columns that one thread can write without the others.
+
+    Entries ``begin`` to ``end`` of the trading timeframe's program, all timeframes above it if
+    ``higher``; together the columns from ``first_column`` to ``stop_column``.
+    """
+
+    begin: int
+    end: int
+    higher: bool
+    first_column: int
+    stop_column: int
+
+
+def shares_of(layout: Layout) -> tuple[Share, tuple[Share, ...]]:
+    """Return all of the work as one share, and as shares of about equal size for two threads."""
+    width, window = int(layout.widths[0]), int(layout.windows[0])
+    columns = int((layout.windows * layout.widths).sum())
+    whole = Share(0, width, higher=True, first_column=0, stop_column=columns)
+    # Windows show one candle's entries side by side with others': those are not cut in two.
+    half = (width + 1) // 2 if window == 1 else width
+    return whole, (
+        Share(0, half, higher=False, first_column=0, stop_column=half * window),
+        Share(half, width, higher=True, first_column=half * window, stop_column=columns),
+    )
+
+
 def layout_of(ladder: tuple[Timeframe, ...], spec: FeatureSet) -> Layout:
     """Return the programs of ``spec`` over ``ladder``; DataError if the two do not fit."""
     verify_ladder(ladder, len(spec.windows))
@@ -91,30 +118,31 @@ def verify_ladder(ladder: tuple[Timeframe, ...], rungs: int) -> None:
 
 
 @compiled
-def _run_rung(
+def _run_entries(
     layout: Layout,
     memory: Memory,
     rung: int,
-    opens: Floats,
-    highs: Floats,
-    lows: Floats,
-    closes: Floats,
-    volumes: Floats,
+    begin: int,
+    end: int,
+    candles: Floats,
+    count: int,
     out: Floats,
 ) -> None:
-    """Feed closed candles of ``rung`` to its program; ``out`` has one row per candle."""
+    """Feed ``count`` closed candles of ``rung`` to entries ``begin`` to ``end`` of its program.
+
+    ``candles`` has shape (5, at least ``count``), ``out`` one row per candle and column per entry.
+    """
     first = layout.first_entry[rung]
-    last = layout.first_entry[rung + 1]
     run_rows(
-        layout.codes[first:last],
-        layout.parameters[first:last],
-        layout.offsets[first + rung : last + rung + 1],
+        layout.codes[first + begin : first + end],
+        layout.parameters[first + begin : first + end],
+        layout.offsets[first + rung + begin : first + rung + end + 1],
         memory.programs[layout.first_state[rung] : layout.first_state[rung + 1]],
-        opens,
-        highs,
-        lows,
-        closes,
-        volumes,
+        candles[0, :count],
+        candles[1, :count],
+        candles[2, :count],
+        candles[3, :count],
+        candles[4, :count],
         out,
     )
 
@@ -137,96 +165,78 @@ def _spread(history: Floats, seen: Integers, window: int, first: int, out: Float
 
 
 @compiled
+def _fill_windows(
+    layout: Layout,
+    memory: Memory,
+    rung: int,
+    first: int,
+    candles: Floats,
+    count: int,
+    seen: Integers,
+    out: Floats,
+) -> None:
+    """Write one rung's windows from column ``first`` on, and carry the newest to the next block."""
+    window = layout.windows[rung]
+    width = layout.widths[rung]
+    carried = memory.rows[first : first + window * width].reshape((window, width))
+    history = np.empty((window + count, width))
+    history[:window] = carried
+    if count > 0:
+        _run_entries(layout, memory, rung, 0, width, candles, count, history[window:, 0:width])
+    _spread(history, seen, window, first, out)
+    carried[:] = history[count:]
+
+
+@compiled
 def _fill_block(
     layout: Layout,
     memory: Memory,
+    share: Share,
     open_time: Integers,
-    opens: Floats,
-    highs: Floats,
-    lows: Floats,
-    closes: Floats,
-    volumes: Floats,
+    candles: Floats,
     out: Floats,
 ) -> None:
-    """Write the state at each close of a block and carry ``memory`` to its end."""
+    """Write a share of the state at each close of a block and carry ``memory`` to its end."""
     rows = open_time.shape[0]
     seen = np.empty(rows, dtype=np.int64)
-    first = 0
-    for rung in range(layout.durations.shape[0]):
-        window = layout.windows[rung]
-        width = layout.widths[rung]
-        carried = memory.rows[first : first + window * width].reshape((window, width))
-        if rung == 0 and window == 1:
-            _run_rung(
-                layout,
-                memory,
-                0,
-                opens,
-                highs,
-                lows,
-                closes,
-                volumes,
-                out[:, first : first + width],
-            )
-            carried[0] = out[rows - 1, first : first + width]
+    window = layout.windows[0]
+    if share.begin < share.end:
+        if window == 1:
+            columns = out[:, share.begin : share.end]
+            _run_entries(layout, memory, 0, share.begin, share.end, candles, rows, columns)
+            memory.rows[share.begin : share.end] = columns[rows - 1]
         else:
-            if rung == 0:
-                higher = np.empty((0, 0))
-                count = rows
-                for row in range(rows):
-                    seen[row] = row + 1
-            else:
-                # One trading candle can complete two: the one a gap swallowed, and its own.
-                higher = np.empty((5, 2 * rows))
-                count = gather(
-                    layout.durations[0],
-                    layout.durations[rung],
-                    memory.buckets[rung],
-                    memory.forming[rung],
-                    open_time,
-                    opens,
-                    highs,
-                    lows,
-                    closes,
-                    volumes,
-                    seen,
-                    higher,
-                )
-            history = np.empty((window + count, width))
-            history[:window] = carried
-            if rung == 0:
-                _run_rung(
-                    layout,
-                    memory,
-                    0,
-                    opens,
-                    highs,
-                    lows,
-                    closes,
-                    volumes,
-                    history[window:, 0:width],
-                )
-            elif count > 0:
-                _run_rung(
-                    layout,
-                    memory,
-                    rung,
-                    higher[0, :count],
-                    higher[1, :count],
-                    higher[2, :count],
-                    higher[3, :count],
-                    higher[4, :count],
-                    history[window:, 0:width],
-                )
-            _spread(history, seen, window, first, out)
-            carried[:] = history[count:]
-        first += window * width
+            for row in range(rows):
+                seen[row] = row + 1
+            _fill_windows(layout, memory, 0, 0, candles, rows, seen, out)
+    if share.higher:
+        first = window * layout.widths[0]
+        # One trading candle can complete two: the one a gap swallowed, and its own.
+        closed = np.empty((5, 2 * rows))
+        for rung in range(1, layout.durations.shape[0]):
+            count = gather(
+                layout.durations[0],
+                layout.durations[rung],
+                memory.buckets[rung],
+                memory.forming[rung],
+                open_time,
+                candles[0],
+                candles[1],
+                candles[2],
+                candles[3],
+                candles[4],
+                seen,
+                closed,
+            )
+            _fill_windows(layout, memory, rung, first, closed, count, seen, out)
+            first += layout.windows[rung] * layout.widths[rung]
 
 
 @compiled
 def fill(
     layout: Layout,
     memory: Memory,
+    share: Share,
     open_time: Integers,
     opens: Floats,
     highs: Floats,
@@ -235,25 +245,24 @@ def fill(
     volumes: Floats,
     out: Floats,
 ) -> int:
-    """Write the state at each close to ``out``; return the number of rows up to the last with NaN."""
+    """Write a share of the state at each close to ``out``.
+
+    Return the number of rows up to the last in which one of its columns is NaN.
+    """
     warming = 0
-    columns = memory.rows.shape[0]
     for begin in range(0, open_time.shape[0], _BLOCK):
         end = min(begin + _BLOCK, open_time.shape[0])
+        # A copy, so that what follows is compiled for one kind of array, writeable or not.
+        candles = np.empty((5, end - begin))
+        candles[0] = opens[begin:end]
+        candles[1] = highs[begin:end]
+        candles[2] = lows[begin:end]
+        candles[3] = closes[begin:end]
+        candles[4] = volumes[begin:end]
         block = out[begin:end]
-        _fill_block(
-            layout,
-            memory,
-            open_time[begin:end],
-            opens[begin:end],
-            highs[begin:end],
-            lows[begin:end],
-            closes[begin:end],
-            volumes[begin:end],
-            block,
-        )
+        _fill_block(layout, memory, share, open_time[begin:end], candles, block)
         for row in range(end - begin):
-            for column in range(columns):
+            for column in range(share.first_column, share.stop_column):
                 if np.isnan(block[row, column]):
                     warming = begin + row + 1
                     break
