@@ -1,0 +1,1 @@
+{"algorithm":"Ed25519","public_key":"1ac9de44dfee78118c644cbde5ce40c8b5e5553e47a3bd9d9017d3e0ece6dfcf","schema_version":1,"signature":"793bc23ac72218cb9fc580c8abee2d7c8616d5e3c9424ac736ad36e352cd0f7144f565d96cef466bad2b2e3102d278f511181afab3447bcdb646902359538a01"}
