@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adan_core.domain.alerts import Alert, Severity
 from adan_core.domain.health import CacheHealth
-from adan_core.domain.market import MarketSource
+from adan_core.domain.market import MarketSource, StreamStatus
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import EngineState, KillKind, KillPhase, Mode
 from adan_core.domain.training import TrainingState
@@ -119,7 +119,9 @@ def test_the_header_says_what_must_always_be_seen(width: int) -> None:
         assert fact in text
 
 
-@pytest.mark.parametrize("source", [MarketSource.SIMULATED, MarketSource.REPLAY])
+@pytest.mark.parametrize(
+    "source", [MarketSource.SIMULATED, MarketSource.REPLAY, MarketSource.TEST_VENUE]
+)
 @pytest.mark.parametrize("state", list(EngineState))
 @pytest.mark.parametrize("width", [80, 120])
 def test_data_that_are_not_live_never_pass_for_live(
@@ -128,6 +130,30 @@ def test_data_that_are_not_live_never_pass_for_live(
     core = halted_snapshot()
     snapshot = replace(core, state=state, market=replace(core.market, source=source))
     assert source.value in said(header.draw(View(NOW, SCREEN, snapshot), width))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_exchanges_candles_are_said_with_whose_they_are(width: int) -> None:
+    market = replace(live_snapshot().market, source=MarketSource.EXCHANGE, venue="binance")
+    view = View(NOW, SCREEN, replace(live_snapshot(), market=market))
+    assert "EXCHANGE CANDLES binance" in said(header.draw(view, width)).splitlines()[0]
+    test = replace(market, source=MarketSource.TEST_VENUE, venue="127.0.0.1:43210")
+    view = View(NOW, SCREEN, replace(live_snapshot(), market=test))
+    assert "SIMULATED TEST VENUE 127.0.0.1:43210" in said(header.draw(view, width)).splitlines()[0]
+
+
+def test_a_silent_stream_is_stale_and_a_pause_is_told_with_its_reason() -> None:
+    stream = StreamStatus(
+        NOW - 60_000, NOW - 31_000, 5_000, "the stream is silent; opening it again"
+    )
+    market = replace(live_snapshot().market, source=MarketSource.EXCHANGE, stream=stream)
+    text = said(header.draw(View(NOW, SCREEN, replace(live_snapshot(), market=market)), 80))
+    assert "data STALE 31 s" in text
+    assert "PAUSED, nothing is decided: the stream is silent" in text
+    speaking = replace(market, stream=replace(stream, heard_at=NOW - 5_000, paused=""))
+    text = said(header.draw(View(NOW, SCREEN, replace(live_snapshot(), market=speaking)), 80))
+    assert "STALE" not in text
+    assert "PAUSED" not in text
 
 
 @pytest.mark.parametrize("mode", list(Mode))
