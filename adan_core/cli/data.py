@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from adan_core.cli.context import Context
+from adan_core.cli.context import Context, printable
 from adan_core.cli.data_cache import cache, configure_cache
 from adan_core.cli.data_check import check, configure_check
 from adan_core.cli.data_download import configure_download, download
@@ -74,7 +74,8 @@ def _import(arguments: argparse.Namespace, context: Context) -> int:
         series = examined.series()
         name = arguments.name or dataset_name(examined.symbol, examined.timeframe)
         progress.say(f"storing {len(series)} candles")
-        store, source = CandleStore(context.home.datasets), arguments.file.name
+        source = printable(arguments.file.name).replace("\n", "\\n")
+        store = CandleStore(context.home.datasets)
         if arguments.add:
             info = store.append(name, series, source, examined.findings)
         else:

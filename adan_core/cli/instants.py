@@ -23,5 +23,7 @@ def instant_of(text: str | None) -> Milliseconds | None:
     if _DATE.fullmatch(text):
         instant = instant.replace(tzinfo=UTC)
     if instant.tzinfo is None:
-        raise UsageError(f"time {text!r} without a zone", "a zone", f"write {text}Z if it is UTC")
+        raise UsageError(
+            f"time {text!r} without a zone", "a zone", f"write {instant.isoformat()}Z if it is UTC"
+        )
     return int(instant.timestamp() * SECOND)

@@ -1,6 +1,7 @@
 """The entry point of ``adan-core``: finds the command, and imports only that one."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import adan_core
-from adan_core.cli.context import Context, system_streams
+from adan_core.cli.context import Context, printable, system_streams
 from adan_core.config.locations import locate
-from adan_core.domain.errors import AdanError
+from adan_core.domain.errors import AdanError, SystemFailure
 from adan_core.domain.time import SystemClock
 
 # name: (what it is for, the module that carries it out)
@@ -31,6 +32,13 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "config": ("show and check settings, and say where files are", "config"),
     "doctor": ("check this machine, with a remedy for each failure", "doctor"),
 }
+
+# What no code of ours brings about, and no traceback helps with; compiled kernels and ccxt's files,
+# say, are written by libraries that hand it on as it is.
+_MACHINE_REFUSES: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+    | {errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE}
+)
 
 _EXAMPLES = """\
 examples:
@@ -127,7 +135,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         # A message may quote what it refuses, and somebody may have put a key there.
         from adan_core.security.redaction import redact_text
 
-        print(f"adan-core: {redact_text(str(error))}", file=sys.stderr)
+        text = f"adan-core: {redact_text(str(error))}"
+        print(printable(text, sys.stderr.encoding), file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
@@ -135,4 +144,13 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         # The reader has gone; without this Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except OSError as error:
+        if error.errno not in _MACHINE_REFUSES:
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        text = (
+            f"adan-core: {where}{error.strerror}; expected: a disk with room, and files this user"
+        )
+        print(printable(f"{text} may read and write", sys.stderr.encoding), file=sys.stderr)
+        code = SystemFailure.exit_code
     sys.exit(code)

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars
 import pytest
 
+from adan_core.cli.instants import instant_of
 from adan_core.cli.main import main
 from adan_core.data.export import export
 from adan_core.data.processes import PROCESSES
@@ -188,3 +189,47 @@ def test_a_file_of_simulated_candles_is_written_for_others(run: Run, tmp_path: P
         code, out, _ = run(action, "--help")
         assert code == 0
         assert "example" in out
+
+
+def test_a_hostile_file_name_commands_no_terminal_and_fakes_no_line(
+    run: Run, file: Path, store: CandleStore
+) -> None:
+    hostile = file.with_name("ETH-SIM-1h-\x1b[2J\x9b31m\n\udcff.csv.gz")
+    file.rename(hostile)
+    code, out, _ = run("import", str(hostile))
+    assert code == 0
+    assert store.info("ETH-SIM-1h").source == r"ETH-SIM-1h-\x1b[2J\x9b31m\n\udcff.csv.gz"
+    listed = run("list")[1]
+    assert len(listed.splitlines()) == 2
+    assert not {"\x1b", "\x9b"} & set(out + listed)
+    _, _, err = run("import", "\x1b[2J\udcff.csv")
+    assert r"\x1b[2J\udcff.csv" in err
+
+
+def test_json_says_a_name_that_is_no_text(run: Run, store: CandleStore, tmp_path: Path) -> None:
+    assert run("sample", "--rows", "50", "--name", "practice")[0] == 0
+    code, out, _ = run("export", "practice", str(tmp_path / "\udcff.csv"), "--json")
+    assert (code, json.loads(out)["file"]) == (0, str(tmp_path / "\udcff.csv"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "practice", "a" * 300 + ".csv"),
+        ("features", "practice", "--output", "a" * 300 + ".parquet"),
+        ("leakcheck", "--dataset", "a" * 300),
+    ],
+)
+def test_what_the_machine_refuses_is_said_in_words(run: Run, words: tuple[str, ...]) -> None:
+    assert run("sample", "--rows", "50", "--name", "practice")[0] == 0
+    code, _, err = run(*words)
+    assert code == 7
+    assert "File name too long" in err
+
+
+def test_a_time_without_a_zone_is_answered_with_one_that_is_understood(run: Run) -> None:
+    assert run("sample", "--rows", "50", "--name", "practice")[0] == 0
+    err = run("export", "practice", "x.csv", "--since", "20240101")[2]
+    written = err.partition("write ")[2].partition(" ")[0]
+    assert written == "2024-01-01T00:00:00Z"
+    assert instant_of(written) == instant_of("2024-01-01")
