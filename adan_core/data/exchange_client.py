@@ -117,7 +117,7 @@ def exchange_errors(client: "ccxt.Exchange") -> Iterator[None]:
                 f"{client.id} broke off its answer", remedy="try again later"
             ) from error
         raise TradingError(f"{client.id} refuses: {_quoted(error)}") from error
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         # What ccxt stumbles over when an answer has another form than the exchange documents.
         raise RetryableError(
             f"{client.id} gave an answer that ccxt cannot read ({type(error).__name__})",
@@ -169,11 +169,21 @@ def _none(chosen: object) -> object:
 
 def _pin(client: "ccxt.Exchange", base_url: str) -> None:
     """Replace scheme and host of each of the driver's addresses."""
-    base = urlsplit(base_url)
-    if base.scheme not in {"http", "https"} or not base.netloc or base.path.strip("/"):
-        raise UsageError(
-            f"base URL {base_url!r}", "a scheme and a host", "write it like http://127.0.0.1:9000"
-        )
+    wrong = UsageError(
+        f"base URL {base_url!r}", "a scheme and a host", "write it like http://127.0.0.1:9000"
+    )
+    try:
+        base = urlsplit(base_url)
+        port = base.port
+    except ValueError as error:  # brackets without an end, a port beyond the last
+        raise wrong from error
+    if (
+        base.scheme not in {"http", "https"}
+        or not base.hostname
+        or base.path.strip("/")
+        or port == 0
+    ):
+        raise wrong
     client.urls = _moved(client.urls, base)
     if client.session is not None:
         client.session.max_redirects = 0  # a redirection would lead to another host

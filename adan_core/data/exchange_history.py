@@ -108,7 +108,10 @@ class ExchangeHistory:
             if not len(page):
                 cursor = self._after_silence(cursor)
                 continue
-            first, last = int(page.open_time.min()), int(page.open_time.max())
+            first = int(page.open_time.min())
+            # One row dated far ahead must not take what comes between for asked.
+            known = page.open_time[page.open_time < end]
+            last = int((known if known.size else page.open_time).max())
             if not given and first > asked and self._keeps_only_newest(asked, first):
                 newest_only = first
             page = page.take(page.open_time + duration <= end)

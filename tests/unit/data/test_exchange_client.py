@@ -109,6 +109,9 @@ def test_a_stream_composed_by_the_driver_is_refused_too() -> None:
         ("luno", "ftp://127.0.0.1", "base URL"),
         ("binance", "127.0.0.1:9000", "base URL"),
         ("binance", "http://127.0.0.1/api", "base URL"),
+        ("binance", "http://[::", "base URL"),
+        ("binance", "http://127.0.0.1:99999", "base URL"),
+        ("binance", "http://:9000", "base URL"),
         ("paymium", None, "no fetchOHLCV"),
     ],
 )

@@ -156,6 +156,22 @@ def test_until_bounds_what_is_given_and_asked_for() -> None:
         assert len(_asked(server)) == 1
 
 
+def test_a_row_dated_far_ahead_hides_nothing_before_it() -> None:
+    opens = _minutes(_NOON - 2000 * MINUTE, 2000)
+    venue = _Bitstamp(opens)
+
+    def with_a_stray_row(request: Request) -> Answer:
+        answer = venue(request)
+        if request.query.get("step") != "60":
+            return answer
+        told = json.loads(answer.body)
+        told["data"]["ohlc"][500:] = [_row(_NOON + 3650 * DAY)]
+        return Answer(json.dumps(told).encode())
+
+    with _asking(with_a_stray_row) as (history, _):
+        assert _times(history, opens[0]) == opens
+
+
 def test_a_beginning_in_the_future_asks_for_nothing() -> None:
     with _asking(_Bitstamp([])) as (history, server):
         assert _times(history, _NOW + DAY) == []
@@ -169,6 +185,7 @@ def test_a_beginning_in_the_future_asks_for_nothing() -> None:
         b'{"data": {"ohlc": [{"timestamp": "soon", "open": "1"}]}}',
         b'{"data": {"ohlc": [null]}}',
         b'{"data": {"ohlc": [[1700000000, 1, 1, 1, 1, 1]]}}',
+        b'{"data": {"ohlc": [{"timestamp": "1000000000000000000000000000", "open": "1"}]}}',
     ],
 )
 def test_rows_that_are_no_candles_are_asked_for_again(body: bytes) -> None:
