@@ -55,7 +55,10 @@ class CandleStore:
         self._patience = patience
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the data sets there are, in alphabetical order."""
+        """Return the names of the data sets there are, in alphabetical order.
+
+        SystemFailure if their folder cannot be looked into.
+        """
         return self._layout.names()
 
     def info(self, name: str) -> DatasetInfo:

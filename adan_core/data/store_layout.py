@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adan_core.data.manifest import is_name
+from adan_core.domain.errors import SystemFailure
 
 _ENDING = ".candles"
 _PARTITION = r"\d{4}-\d{2}\.[0-9a-f]{16}\.parquet"
@@ -32,8 +33,20 @@ class StoreLayout:
         return self.root / f"{name}{_ENDING}"
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the data sets there are, in alphabetical order."""
-        return tuple(sorted(path.stem for path in self.root.glob("*.json") if is_name(path.stem)))
+        """Return the names of the data sets there are, in alphabetical order.
+
+        SystemFailure if the folder is there and cannot be looked into: that is not an empty one.
+        """
+        try:
+            paths = tuple(self.root.iterdir())
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise SystemFailure(
+                f"{self.root}: {error.strerror}", "a folder this user may read"
+            ) from error
+        manifests = (path.stem for path in paths if path.suffix == ".json")
+        return tuple(sorted(name for name in manifests if is_name(name)))
 
     def remove_leftovers(self, name: str, kept: frozenset[str]) -> None:
         """Remove what no manifest names: replaced by ``name``'s, or left by a writer that died.

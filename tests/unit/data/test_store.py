@@ -15,7 +15,7 @@ from adan_core.data.partitions import to_frame
 from adan_core.data.store import CandleStore, dataset_name
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import DataError
+from adan_core.domain.errors import DataError, SystemFailure
 from adan_core.resilience.files import exclusive_lock
 
 FIVE = Timeframe.parse("5m")
@@ -183,6 +183,15 @@ def test_a_data_set_renamed_by_hand_is_refused(store: CandleStore) -> None:
     (store.root / "name.json").rename(store.root / "other.json")
     with pytest.raises(DataError, match="another data set"):
         store.info("other")
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_an_empty_one(
+    store: CandleStore,
+) -> None:
+    assert store.names() == ()
+    store.root.touch()
+    with pytest.raises(SystemFailure, match="Not a directory"):
+        store.names()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a" * 65, "a\n"])
