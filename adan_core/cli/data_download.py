@@ -123,6 +123,10 @@ def _download_one(
     bar.begin(name)
     history = ExchangeHistory(client, symbol, timeframe, context.clock, wait, random.random)
     end = history.now if until is None else min(until, history.now)
+    if since is not None and since >= end:
+        raise UsageError(
+            f"--since {iso(since)}", f"an instant in the exchange's past, where it is {iso(end)}"
+        )
     store = CandleStore(context.home.datasets)
     policy = policy_of(arguments.on, context, stored=True)
     task = Download(history, store, name, since, end, policy)

@@ -170,7 +170,7 @@ def test_holes_are_told_with_the_longest(
         (("--since", "2024-01-01", "--on", "ohlc=warn"), 2, "treatment warn for ohlc"),
         (("--since", "2024-01-01", "--name", "../up"), 3, "data set name"),
         ((), 3, "add --since"),
-        (("--since", "2030-01-01"), 3, "no candle"),
+        (("--since", "2030-01-01"), 2, "exchange's past"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_its_code(
