@@ -48,6 +48,15 @@ class Memory(NamedTuple):
     rows: Floats
 
 
+class _Scratch(NamedTuple):
+    """Room for one block's work, made once per call: a heap that grows and shrinks is slow."""
+
+    candles: Floats
+    seen: Integers
+    closed: Floats
+    history: Floats
+
+
 class Share(NamedTuple):
     """A part of the state's columns that one thread can write without the others.
 
@@ -67,8 +76,9 @@ def shares_of(layout: Layout) -> tuple[Share, tuple[Share, ...]]:
     width, window = int(layout.widths[0]), int(layout.windows[0])
     columns = int((layout.windows * layout.widths).sum())
     whole = Share(0, width, higher=True, first_column=0, stop_column=columns)
-    # Windows show one candle's entries side by side with others': those are not cut in two.
-    half = (width + 1) // 2 if window == 1 else width
+    # A column of a higher timeframe is mostly copied: half the work. Windows show one candle's
+    # entries side by side with others': those are not cut in two.
+    half = min(width, (2 * width + columns - width) // 4) if window == 1 else width
     return whole, (
         Share(0, half, higher=False, first_column=0, stop_column=half * window),
         Share(half, width, higher=True, first_column=half * window, stop_column=columns),
@@ -155,7 +165,7 @@ def _spread(history: Floats, seen: Integers, window: int, first: int, out: Float
     block's had closed at each row. The rung's columns begin at ``first``.
     """
     width = history.shape[1]
-    for row in range(seen.shape[0]):
+    for row in range(out.shape[0]):
         column = first
         for age in range(window - 1, -1, -1):
             source = history[window + seen[row] - 1 - age]
@@ -168,22 +178,22 @@ def _spread(history: Floats, seen: Integers, window: int, first: int, out: Float
 def _fill_windows(
     layout: Layout,
     memory: Memory,
+    scratch: _Scratch,
     rung: int,
     first: int,
     candles: Floats,
     count: int,
-    seen: Integers,
     out: Floats,
 ) -> None:
     """Write one rung's windows from column ``first`` on, and carry the newest to the next block."""
     window = layout.windows[rung]
     width = layout.widths[rung]
     carried = memory.rows[first : first + window * width].reshape((window, width))
-    history = np.empty((window + count, width))
+    history = scratch.history[: window + count, 0:width]
     history[:window] = carried
     if count > 0:
         _run_entries(layout, memory, rung, 0, width, candles, count, history[window:, 0:width])
-    _spread(history, seen, window, first, out)
+    _spread(history, scratch.seen, window, first, out)
     carried[:] = history[count:]
 
 
@@ -191,14 +201,14 @@ def _fill_windows(
 def _fill_block(
     layout: Layout,
     memory: Memory,
+    scratch: _Scratch,
     share: Share,
     open_time: Integers,
-    candles: Floats,
     out: Floats,
 ) -> None:
     """Write a share of the state at each close of a block and carry ``memory`` to its end."""
     rows = open_time.shape[0]
-    seen = np.empty(rows, dtype=np.int64)
+    candles = scratch.candles
     window = layout.windows[0]
     if share.begin < share.end:
         if window == 1:
@@ -207,12 +217,10 @@ def _fill_block(
             memory.rows[share.begin : share.end] = columns[rows - 1]
         else:
             for row in range(rows):
-                seen[row] = row + 1
-            _fill_windows(layout, memory, 0, 0, candles, rows, seen, out)
+                scratch.seen[row] = row + 1
+            _fill_windows(layout, memory, scratch, 0, 0, candles, rows, out)
     if share.higher:
         first = window * layout.widths[0]
-        # One trading candle can complete two: the one a gap swallowed, and its own.
-        closed = np.empty((5, 2 * rows))
         for rung in range(1, layout.durations.shape[0]):
             count = gather(
                 layout.durations[0],
@@ -225,10 +233,10 @@ def _fill_block(
                 candles[2],
                 candles[3],
                 candles[4],
-                seen,
-                closed,
+                scratch.seen,
+                scratch.closed,
             )
-            _fill_windows(layout, memory, rung, first, closed, count, seen, out)
+            _fill_windows(layout, memory, scratch, rung, first, scratch.closed, count, out)
             first += layout.windows[rung] * layout.widths[rung]
 
 
@@ -249,21 +257,29 @@ def fill(
 
     Return the number of rows up to the last in which one of its columns is NaN.
     """
+    room = min(_BLOCK, open_time.shape[0])
+    # One trading candle can complete two higher ones: the one a gap swallowed, and its own.
+    scratch = _Scratch(
+        np.empty((5, room)),
+        np.empty(room, dtype=np.int64),
+        np.empty((5, 2 * room)),
+        np.empty((layout.windows.max() + 2 * room, layout.widths.max())),
+    )
     warming = 0
     for begin in range(0, open_time.shape[0], _BLOCK):
         end = min(begin + _BLOCK, open_time.shape[0])
-        # A copy, so that what follows is compiled for one kind of array, writeable or not.
-        candles = np.empty((5, end - begin))
-        candles[0] = opens[begin:end]
-        candles[1] = highs[begin:end]
-        candles[2] = lows[begin:end]
-        candles[3] = closes[begin:end]
-        candles[4] = volumes[begin:end]
-        block = out[begin:end]
-        _fill_block(layout, memory, share, open_time[begin:end], candles, block)
         for row in range(end - begin):
+            scratch.candles[0, row] = opens[begin + row]
+            scratch.candles[1, row] = highs[begin + row]
+            scratch.candles[2, row] = lows[begin + row]
+            scratch.candles[3, row] = closes[begin + row]
+            scratch.candles[4, row] = volumes[begin + row]
+        block = out[begin:end]
+        _fill_block(layout, memory, scratch, share, open_time[begin:end], block)
+        for row in range(end - begin):
+            unknown = False
             for column in range(share.first_column, share.stop_column):
-                if np.isnan(block[row, column]):
-                    warming = begin + row + 1
-                    break
+                unknown |= np.isnan(block[row, column])
+            if unknown:
+                warming = begin + row + 1
     return warming
