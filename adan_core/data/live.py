@@ -6,9 +6,9 @@ a restart is warmed from the very same ones.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from adan_core.data.agreement import deviation
 from adan_core.data.feed import Wait, check_alike
@@ -16,20 +16,18 @@ from adan_core.data.live_check import Comparison, CrossCheck
 from adan_core.data.live_clock import ExchangeClock
 from adan_core.data.live_second import SecondOpinion
 from adan_core.data.live_shelf import CandleShelf
-from adan_core.data.live_stream import Backoff, StreamWatch
+from adan_core.data.live_stream import StreamWatch
 from adan_core.data.live_tape import CLOCK_ERROR, Alignment, Tape
 from adan_core.data.live_venue import LiveVenue, Update
+from adan_core.data.live_waiting import Backoff, Stopped, Waiting
 from adan_core.data.series import CandleSeries
 from adan_core.domain.alerts import Alarm, Severity
 from adan_core.domain.candles import Candle, ClosedCandles, Timeframe
-from adan_core.domain.errors import AdanError, DataError, SystemFailure, TradingError
+from adan_core.domain.errors import AdanError, DataError, SystemFailure
 from adan_core.domain.market import MarketSource, StreamStatus
 from adan_core.domain.time import SECOND, Clock, Milliseconds, iso
 
-Answer = TypeVar("Answer")
-
 _TICK_SECONDS: Final = 0.25
-_STOP_SECONDS: Final = 0.05
 _ASK_AGAIN_SECONDS: Final = 2.0
 _ASK_LATE_SECONDS: Final = 15.0
 _OWN_STREAM: Final = "its own stream"
@@ -49,10 +47,6 @@ class LiveLimits:
     reconnect_after: Milliseconds
     late_after: Milliseconds
     close_grace: Milliseconds
-
-
-class _Stopped(Exception):
-    """The feed was told to stop while it waited for the exchange."""
 
 
 class ExchangeFeed:
@@ -90,6 +84,7 @@ class ExchangeFeed:
         self._first_candles = first_candles
         self._after = dict(after)
         self._wait = wait
+        self._waiting = Waiting(wait, self._failed)
         self._clock = clock
         self._alarm = alarm
         self._compared = compared
@@ -129,13 +124,13 @@ class ExchangeFeed:
         An exchange that does not answer is asked again; DataError if it does not trade a symbol.
         """
         try:
-            await self._insist(self._venue.prepare)
-            await self._insist(self._synchronise)
+            await self._waiting.insist(lambda: self._waiting.unless_stopped(self._venue.prepare()))
+            await self._waiting.insist(self._synchronise)
             for symbol in self.symbols:
                 last = await asyncio.to_thread(self._shelf.last, symbol)
-                self._tapes[symbol] = Tape(self._duration, self.limits.close_grace, last)
+                self._tapes[symbol] = Tape(self._duration, lambda: self.limits.close_grace, last)
                 await self._line_up_stored(symbol)
-                await self._insist(lambda symbol=symbol: self._catch_up(symbol))  # type: ignore[misc]
+                await self._waiting.insist(lambda symbol=symbol: self._catch_up(symbol))  # type: ignore[misc]
                 tape = self._tapes[symbol]
                 if tape.last is None:
                     raise DataError(
@@ -145,8 +140,8 @@ class ExchangeFeed:
                     )
                 self._after.setdefault(symbol, tape.last + self._duration)
                 self._alignment.begin(symbol, tape.last + self._duration)
-            await self._insist(self._synchronise)
-        except _Stopped:
+            await self._waiting.insist(self._synchronise)
+        except Stopped:
             return False
         self._paused = "past candles are being read, then the stream is opened"
         return True
@@ -172,7 +167,7 @@ class ExchangeFeed:
                     yield closed
                     if await self._wait(0.0):  # many may be missed: others run in between
                         return
-        except _Stopped:
+        except Stopped:
             return
 
     async def close(self) -> None:
@@ -273,7 +268,7 @@ class ExchangeFeed:
 
     async def _synchronise(self) -> None:
         asked_at = self._clock.now()
-        self._time.told(await self._unless_stopped(self._venue.time()), asked_at)
+        self._time.told(await self._waiting.unless_stopped(self._venue.time()), asked_at)
 
     def _patience(self, symbol: str) -> float:
         """Return the seconds until a symbol is asked for again, if its candle is still due then."""
@@ -291,7 +286,7 @@ class ExchangeFeed:
         while tape.due(self._time.now(), self._begun.get(symbol)):
             asked_at, begun = self._time.now(), self._begun.get(symbol)
             rows = self._sound(
-                symbol, await self._unless_stopped(self._venue.candles(symbol, since))
+                symbol, await self._waiting.unless_stopped(self._venue.candles(symbol, since))
             )
             self._look_back(symbol, rows)
             released = tape.read(rows, asked_at, begun, self.limits.late_after)
@@ -306,12 +301,12 @@ class ExchangeFeed:
                 return
 
     async def _take(self, symbol: str, candles: Sequence[Candle]) -> None:
-        known_at = self._time.now()
-        await self._insist(
+        await self._waiting.insist(
             lambda: asyncio.to_thread(self._shelf.append, symbol, candles, self._venue.host),
             "candles cannot be stored",
             DataError,
         )
+        known_at = self._time.now()  # nobody may decide on it before it is stored
         self._newest[symbol] = candles[-1]
         settled = self._after.get(symbol)
         for candle in candles:
@@ -371,7 +366,7 @@ class ExchangeFeed:
             )
         return good
 
-    # -- waiting --------------------------------------------------------------------------------
+    # -- telling --------------------------------------------------------------------------------
 
     def _tell_missing(self, closed: ClosedCandles) -> None:
         for symbol in self._alignment.missing(closed.close_time):
@@ -382,33 +377,6 @@ class ExchangeFeed:
                 "it; if it comes, it is settled",
             )
 
-    async def _insist(
-        self,
-        step: Callable[[], Awaitable[None]],
-        what: str = "",
-        passing: type[AdanError] = TradingError,
-    ) -> None:
-        """Carry out ``step``, again and again while it fails in a way that may pass."""
-        backoff = Backoff()
-        while True:
-            try:
-                return await step()
-            except passing as error:
-                told = f"{what}: {error}" if what else str(error)
-                self._alarm("exchange", Severity.WARNING, told)
-                self._paused = told
-                if await self._wait(backoff.after(error)):
-                    raise _Stopped from None
-
-    async def _unless_stopped(self, operation: Coroutine[Any, Any, Answer]) -> Answer:
-        """Return what ``operation`` returns; end it and raise _Stopped if told to stop first."""
-        task = asyncio.create_task(operation)
-        try:
-            while not task.done():
-                await asyncio.sleep(0)
-                if not task.done() and await self._wait(_STOP_SECONDS):
-                    raise _Stopped
-            return task.result()
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def _failed(self, why: str) -> None:
+        self._alarm("exchange", Severity.WARNING, why)
+        self._paused = why

@@ -13,6 +13,7 @@ from adan_core.domain.time import Milliseconds
 
 _ASK_AGAIN_SECONDS: Final = 5.0
 _TRIES: Final = 12
+_WAITING: Final = 20
 
 
 class SecondOpinion:
@@ -37,7 +38,9 @@ class SecondOpinion:
         self._prepared = False
 
     def ask(self, symbol: str, opened: Milliseconds) -> None:
-        """Have the candle of ``symbol`` that opened at ``opened`` asked for."""
+        """Have the candle of ``symbol`` that opened at ``opened`` asked for; old questions give way."""
+        if self._questions.qsize() >= _WAITING:
+            self._questions.get_nowait()
         self._questions.put_nowait((symbol, opened))
         if self._task is None:
             self._task = asyncio.create_task(self._work())

@@ -2,32 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
 
-from adan_core.data.exchange_client import RateLimited
 from adan_core.data.live_venue import LiveVenue, Update
+from adan_core.data.live_waiting import Backoff
 from adan_core.domain.errors import AdanError
 from adan_core.domain.time import Clock, Milliseconds
-
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 60.0
-
-
-class Backoff:
-    """How long to leave an exchange alone: twice as long after each failure, up to a minute."""
-
-    def __init__(self) -> None:
-        self._pause = _FIRST_PAUSE
-
-    def reset(self) -> None:
-        """Begin anew after a success."""
-        self._pause = _FIRST_PAUSE
-
-    def after(self, error: AdanError) -> float:
-        """Return the seconds to wait after ``error``; never less than the exchange asked for."""
-        pause, self._pause = self._pause, min(2.0 * self._pause, _LONGEST_PAUSE)
-        asked = error.retry_after if isinstance(error, RateLimited) else None
-        return max(pause, asked or 0.0)
 
 
 class StreamWatch:

@@ -20,14 +20,17 @@ class Tape:
     """One symbol's closed candles: each released once, in order, whatever order answers list them in.
 
     ``last`` is the opening of the newest candle released (None: the first one listed begins the
-    tape), ``grace`` how long after its close a candle counts although no later one is listed.
+    tape), ``grace()`` how long after its close a candle counts although no later one is listed.
     """
 
     def __init__(
-        self, duration: Milliseconds, grace: Milliseconds, last: Milliseconds | None = None
+        self,
+        duration: Milliseconds,
+        grace: Callable[[], Milliseconds],
+        last: Milliseconds | None = None,
     ) -> None:
         self._duration = duration
-        self.grace = grace
+        self._grace = grace
         self.last = last
         self._held: dict[Milliseconds, Candle] = {}
         self._holes: Counter[tuple[Milliseconds, Milliseconds]] = Counter()
@@ -45,7 +48,7 @@ class Tape:
         if self.last is None:
             return True
         close = self.last + 2 * self._duration
-        return now >= close + self.grace or (begun is not None and begun >= close)
+        return now >= close + self._grace() or (begun is not None and begun >= close)
 
     def read(
         self,
@@ -66,7 +69,8 @@ class Tape:
         closed = sorted(
             opened
             for opened in listed
-            if opened + self._duration <= newest or opened + self._duration + self.grace <= asked_at
+            if opened + self._duration <= newest
+            or opened + self._duration + self._grace() <= asked_at
         )
         if not closed:
             return ()

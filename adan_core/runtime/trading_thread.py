@@ -33,7 +33,8 @@ from adan_core.runtime.assembly import (
     sizing_of,
     stale_after,
 )
-from adan_core.trading.engine import EngineView, KillFact
+from adan_core.trading.engine import KillFact
+from adan_core.trading.engine_view import EngineView
 from adan_core.trading.latch import KillLatch
 
 _BEAT_SECONDS: Final = 0.5
@@ -246,13 +247,15 @@ class TradingThread:
 
     async def _close(self, parts: TradingParts) -> None:
         """End in order: entries cancelled, protective stops kept, everything written down."""
-        await parts.orders.drain()
-        await parts.orders.cancel_entries()
-        await parts.orders.collect()
-        self._look()
-        parts.journal.close()
-        await parts.exchange.close()
-        await parts.feed.close()
+        try:
+            await parts.orders.drain()
+            await parts.orders.cancel_entries()
+            await parts.orders.collect()
+            self._look()
+            parts.journal.close()
+            await parts.exchange.close()
+        finally:
+            await parts.feed.close()
 
     async def _pause(self, seconds: float) -> bool:
         """Wait, but not beyond the moment the core is told to stop; say whether it was."""

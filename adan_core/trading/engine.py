@@ -7,7 +7,7 @@ the same equity as in the learning environment and the backtest.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -26,14 +26,14 @@ from adan_core.domain.decisions import (
     RiskVerdict,
 )
 from adan_core.domain.errors import AdanError, DataError, ModelError, SystemFailure
-from adan_core.domain.market import Costs, RegimeReading
-from adan_core.domain.orders import Fill, Order, OrderPurpose, Side
-from adan_core.domain.portfolio import ClosedTrade, PortfolioSnapshot
-from adan_core.domain.snapshot import EquityPoint, Price
+from adan_core.domain.market import Costs
+from adan_core.domain.orders import Order, OrderPurpose, Side
 from adan_core.domain.state import EngineState
 from adan_core.domain.time import SECOND, Clock, Milliseconds
+from adan_core.trading.checkpoint import EngineCheckpoint, load_checkpoint, save_checkpoint
 from adan_core.trading.desk import Desk
 from adan_core.trading.doubt import MarketDoubt
+from adan_core.trading.engine_view import EngineView, thinned
 from adan_core.trading.explanation import explained_action
 from adan_core.trading.journal import Journal
 from adan_core.trading.orders import OrderManager
@@ -44,9 +44,6 @@ from adan_core.trading.settlement import Settlement, Venue
 
 ERRORS_TO_SAFE_MODE: Final = 3
 _SHOWN = 40
-_CURVE = 512
-_CHECKPOINT = "engine"
-_CHECKPOINT_SCHEMA_VERSION = 2
 
 
 class KillFact(Protocol):
@@ -72,43 +69,6 @@ class Sizing:
     stop_loss: float
     take_profit: float
     costs: Costs
-
-
-@dataclass(frozen=True, slots=True)
-class EngineCheckpoint:
-    """What a restart needs beyond the ledger: the last close seen, and candles held per symbol.
-
-    ``closes`` holds each symbol's own last close, for one may be behind; version 1 had none.
-    """
-
-    schema_version: int
-    close_time: Milliseconds
-    held: dict[str, int]
-    closes: dict[str, Milliseconds] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineView:
-    """The engine's part of a snapshot, frozen; newest records first."""
-
-    state: EngineState
-    reason: str
-    portfolio: PortfolioSnapshot
-    prices: tuple[Price, ...]
-    regimes: tuple[tuple[str, RegimeReading], ...]
-    decisions: tuple[Decision, ...]
-    orders: tuple[Order, ...]
-    fills: tuple[Fill, ...]
-    trades: tuple[ClosedTrade, ...]
-    equity_curve: tuple[EquityPoint, ...]
-    market_time: Milliseconds | None
-    received_at: Milliseconds | None
-
-
-def thinned(points: Sequence[EquityPoint]) -> tuple[EquityPoint, ...]:
-    """Return at most ``_CURVE`` points, evenly chosen, the last one always among them."""
-    stride = -(-len(points) // _CURVE)
-    return tuple(reversed(points[::-1][:: max(stride, 1)]))
 
 
 class TradingEngine:
@@ -153,19 +113,13 @@ class TradingEngine:
         self._market_time: Milliseconds | None = None
         self._received_at: Milliseconds | None = None
         self._decisions: deque[Decision] = deque(journal.history.decisions(_SHOWN), maxlen=_SHOWN)
-        saved = journal.history.load(_CHECKPOINT, EngineCheckpoint)
+        saved = load_checkpoint(journal)
         self._closes: dict[str, Milliseconds] = {}
         self._valued_at: Milliseconds = 0
         if saved is not None:
             self._restore(saved)
 
     def _restore(self, saved: EngineCheckpoint) -> None:
-        if saved.schema_version > _CHECKPOINT_SCHEMA_VERSION:
-            raise SystemFailure(
-                f"the engine's checkpoint has schema version {saved.schema_version}",
-                f"at most {_CHECKPOINT_SCHEMA_VERSION}",
-                "run the version of ADAN that wrote it",
-            )
         self._valued_at = saved.close_time
         self._closes = saved.closes or dict.fromkeys(self._desks, saved.close_time)
         for symbol, count in saved.held.items():
@@ -351,10 +305,7 @@ class TradingEngine:
 
     def _save(self) -> None:
         held = {symbol: desk.held for symbol, desk in self._desks.items() if desk.held}
-        checkpoint = EngineCheckpoint(
-            _CHECKPOINT_SCHEMA_VERSION, self._valued_at, held, self._closes
-        )
-        self._journal.history.save(_CHECKPOINT, checkpoint)
+        save_checkpoint(self._journal, self._valued_at, held, self._closes)
 
     def sources_compared(self, comparison: Comparison) -> None:
         """Take in how far two sources of one candle are apart; doubt turns RUNNING into REDUCING.

@@ -16,7 +16,7 @@ from adan_core.domain.errors import SystemFailure
 from adan_core.domain.orders import OrderPurpose
 from adan_core.domain.state import EngineState, Mode
 from adan_core.domain.time import MINUTE
-from adan_core.trading.engine import EngineCheckpoint
+from adan_core.trading.checkpoint import EngineCheckpoint
 from tests.engine_bench import EngineBench, closed_candles
 from tests.integration.test_engine import COUNT, WARM
 
