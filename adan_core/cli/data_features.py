@@ -75,6 +75,7 @@ def features(arguments: argparse.Namespace, context: Context) -> int:
         progress.say(f"reading {name}")
         series = store.read(name)
         spec = chosen_features(arguments.features, settings, context)
+        spec = spec.known_by(int(series.close_time[-1]) if len(series) else 0)
         ladder = ladder_of(settings, series.timeframe)
         schema_hash = spec.schema_hash(ladder)
         model = None

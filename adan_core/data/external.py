@@ -72,6 +72,11 @@ class ExternalData:
         """Return itself: what is in memory does not change."""
         return self
 
+    def known_by(self, instant: Milliseconds) -> "ExternalData":
+        """Return what of it was known by ``instant``."""
+        count = int(np.searchsorted(self.known_at, instant, side="right"))
+        return ExternalData(self.name, self.known_at[:count], self.value[:count])
+
     def at(self, close_time: Integers, max_age: Milliseconds) -> tuple[Floats, Floats]:
         """Return, per instant, the newest value known then and 1, or 0 and 0; both shape (n,)."""
         newest = np.searchsorted(self.known_at, close_time, side="right") - 1
@@ -110,6 +115,8 @@ def read_external(path: Path, name: str) -> ExternalData:
             f"{path}: times without a time zone",
             "times in UTC that say so, such as 2024-01-31T09:30:00Z, or numbers since 1970",
         )
+    if not (frame[name].dtype.is_numeric() or frame[name].dtype == pl.String):
+        raise DataError(f"{path}: column {name} holds {frame[name].dtype}", "numbers")
     values = frame[name].cast(pl.Float64, strict=False)
     bad = values.is_null()
     if bad.any():

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -12,11 +14,18 @@ from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.data.external import ExternalColumn, ExternalSource
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
+from adan_core.domain.time import Milliseconds
 from adan_core.indicators.program import Program, assemble
 
 FEATURES_SCHEMA_VERSION = 2
 # Part of every schema hash: raise it when a recurrence changes its meaning.
 _RECURRENCES_VERSION = 2
+# A window's candles are columns, and every candle has a row of them.
+_LONGEST_WINDOW = 1_000
+# Without the colon of a timeframe's columns and of ``name:known``, so that no two can be alike.
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+# Beside the state's own columns, a file of features has these.
+_RESERVED = frozenset({"time", "ready"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,8 @@ class FeatureSet:
         try:
             raw = yaml.safe_load(text)
             read = msgspec.convert(raw, _File)
-        except (yaml.YAMLError, msgspec.ValidationError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            # ValueError: a date that is none, and msgspec's own.
             raise ConfigurationError(f"{source}: {error}", _form(_claimed_version(text))) from error
         feature_set = cls(
             read.schema_version,
@@ -80,12 +90,20 @@ class FeatureSet:
                 f"{source}: schema_version {self.schema_version}",
                 _form(self.schema_version),
             )
-        if not self.windows or any(window < 1 for window in self.windows):
+        if not self.windows or any(not 1 <= window <= _LONGEST_WINDOW for window in self.windows):
             raise ConfigurationError(
-                f"{source}: windows {list(self.windows)}", "one per timeframe, each from 1 on"
+                f"{source}: windows {list(self.windows)}",
+                f"one per timeframe, each from 1 to {_LONGEST_WINDOW:,}",
             )
-        names = [feature.name for feature in self.features]
-        names += [column.name for column in self.external]
+        outside = [column.name for column in self.external]
+        names = [feature.name for feature in self.features] + outside
+        for name in names:
+            if _NAME.fullmatch(name) is None or (name in outside and name in _RESERVED):
+                raise ConfigurationError(
+                    f"{source}: a column called {name!r}",
+                    "letters, digits and any of _ . -; outside columns are not called "
+                    + " or ".join(sorted(_RESERVED)),
+                )
         if len(set(names)) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise ConfigurationError(f"{source}: {', '.join(twice)} twice", "each name once")
@@ -120,6 +138,20 @@ class FeatureSet:
             )
         return replace(
             self, external_data={column.name: sources[column.name] for column in self.external}
+        )
+
+    def known_by(self, instant: Milliseconds) -> "FeatureSet":
+        """Return the set with what its sources hold now, as far as it was known by ``instant``.
+
+        A history depends on nothing else, and a file that grows meanwhile cannot part its hash
+        from its values.
+        """
+        return replace(
+            self,
+            external_data={
+                name: source.current().known_by(instant)
+                for name, source in self.external_data.items()
+            },
         )
 
     @property
@@ -171,7 +203,12 @@ class FeatureSet:
                 "windows": self.windows,
                 "ladder": [timeframe.duration for timeframe in ladder],
                 "features": [
-                    (feature.name, feature.function, feature.parameters, feature.timeframes)
+                    (
+                        feature.name,
+                        feature.function,
+                        feature.parameters,
+                        sorted(set(feature.timeframes)),
+                    )
                     for feature in self.features
                 ],
                 "external": [(column.name, column.max_age) for column in self.external],
@@ -206,7 +243,7 @@ def _claimed_version(text: str) -> object:
     """Return the schema version a feature file claims, None where it claims none."""
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return None
     return raw.get("schema_version") if isinstance(raw, dict) else None
 
@@ -222,7 +259,9 @@ def _form(version: object) -> str:
 
 def _plain(parameters: tuple[int | float, ...]) -> tuple[int | float, ...]:
     """Return whole numbers as such, so that 14 and 14.0 are one schema."""
-    return tuple(int(each) if each == int(each) else each for each in parameters)
+    return tuple(
+        int(each) if math.isfinite(each) and each == int(each) else each for each in parameters
+    )
 
 
 def _duration(text: str, name: str, source: str) -> int:

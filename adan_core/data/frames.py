@@ -1,7 +1,5 @@
 """The frame of a series out of the cache: what everything that reads a whole history asks for."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from adan_core.accounting.compiled import CODE_VERSION
@@ -22,11 +20,7 @@ def cached_frame(
     """
     if cache is None:
         return build_frame(series, ladder, spec)
-    # What outside columns hold now is both hashed and read: a file that changes must not part them.
-    fixed = replace(
-        spec,
-        external_data={name: source.current() for name, source in spec.external_data.items()},
-    )
+    fixed = spec.known_by(int(series.close_time[-1]) if len(series) else 0)
     schema_hash = fixed.schema_hash(ladder)
 
     def build() -> Arrays:

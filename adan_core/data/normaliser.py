@@ -16,7 +16,8 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 _CLIP = 10.0
-# Below this deviation a column is constant, and dividing by it would only magnify rounding.
+# A column that deviates less, as a share of its level, is constant: dividing by what rounding leaves
+# would only magnify that.
 _CONSTANT = 1e-12
 
 
@@ -45,12 +46,15 @@ class Normaliser:
                 f"more candles than the {frame.ready} the indicators need to warm up",
             )
         rows = frame.market[begin:stop]
+        times = frame.close_time[begin:stop]  # of several symbols, one after the other
+        mean = rows.mean(axis=0)
         deviation = rows.std(axis=0)
+        level = np.maximum(np.abs(mean), deviation)
         return cls(
-            rows.mean(axis=0),
-            np.where(deviation < _CONSTANT, 1.0, deviation),
-            int(frame.close_time[begin]),
-            int(frame.close_time[stop - 1]) + 1,
+            mean,
+            np.where(deviation <= _CONSTANT * level, np.maximum(level, 1.0), deviation),
+            int(times.min()),
+            int(times.max()) + 1,
             data_hash,
             frame.schema_hash,
         )

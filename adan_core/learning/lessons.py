@@ -76,7 +76,7 @@ def new_lesson(
     DataError or ConfigurationError if the candles cannot be learnt from under these settings.
     """
     ladder = ladder_of(settings, series[0].timeframe)
-    spec = with_external(FeatureSet.parse(features, settings.features), settings)
+    spec = _known(FeatureSet.parse(features, settings.features), settings, series)
     parts = prepare_all(series, ladder, spec, settings, cache)
     stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
     record = RunRecord(
@@ -108,7 +108,7 @@ def old_lesson(
     """Plan the rest of a run from its record alone; DataError if its candles have changed since."""
     settings = settings_of(record)
     ladder = tuple(Timeframe.parse(text) for text in record.ladder)
-    spec = with_external(FeatureSet.parse(record.features, f"{record.run_id}/features"), settings)
+    spec = _known(FeatureSet.parse(record.features, f"{record.run_id}/features"), settings, series)
     if spec.schema_hash(ladder) != record.feature_schema_hash:
         raise ModelError(
             f"run {record.run_id} was made for state {record.feature_schema_hash}",
@@ -171,6 +171,15 @@ def card_of(lesson: Lesson, outcome: TrainingOutcome, now: Milliseconds) -> Mode
         library_versions=record.library_versions,
         parent=None,
     )
+
+
+def _known(spec: FeatureSet, settings: Settings, series: tuple[CandleSeries, ...]) -> FeatureSet:
+    """Return ``spec`` with what its files hold now, as far as it was known by the last candle.
+
+    A file that goes on growing does not stand in the way of a run that goes on.
+    """
+    newest = max((int(one.close_time[-1]) for one in series if len(one)), default=0)
+    return with_external(spec, settings).known_by(newest)
 
 
 def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) -> Lesson:

@@ -69,8 +69,8 @@ def feature_text(settings: Settings, locations: Locations) -> str:
     path = own if own.exists() else shipped() / "configs" / settings.features
     try:
         return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"feature file {path}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"feature file {path}: {error}", "a readable text file") from error
 
 
 def feature_set(settings: Settings, locations: Locations) -> FeatureSet:

@@ -14,7 +14,7 @@ from adan_core.config.locations import locate
 from adan_core.config.settings import Settings
 from adan_core.data.series import CandleSeries
 from adan_core.data.synthetic import SimulatedMarket
-from adan_core.domain.errors import DataError, ModelError, UsageError
+from adan_core.domain.errors import ConfigurationError, DataError, ModelError, UsageError
 from adan_core.domain.time import ManualClock, SystemClock
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.checkpoint import checkpoints
@@ -238,6 +238,36 @@ def test_a_run_knows_its_settings_and_refuses_other_candles(
         RunFolder.create(tmp_path / "runs", lesson.record)
     with pytest.raises(UsageError, match="no training run called nobody"):
         RunFolder.open(tmp_path / "runs", "nobody")
+
+
+def test_a_feature_file_that_is_no_text_is_refused_in_words(
+    settings: Settings, tmp_path: Path
+) -> None:
+    home = locate(tmp_path, {})
+    home.config.mkdir(parents=True)
+    (home.config / settings.features).write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="a readable text file"):
+        feature_text(settings, home)
+
+
+def test_a_run_goes_on_while_its_outside_file_grows_and_not_when_its_past_has_changed(
+    candles: CandleSeries, tmp_path: Path
+) -> None:
+    file = tmp_path / "mood.csv"
+    home = locate(tmp_path / "home", {})
+    settings = load_settings(home, (*SMALL, f'external={{"mood": "{file}"}}'), {}).settings
+    features = feature_text(settings, home) + "external: [{name: mood, max_age: 7d}]\n"
+    close = candles.close_time
+    known = f"time,mood\n{close[1_000]},0.5\n"
+    file.write_text(known)
+    lesson = new_lesson(settings, features, (candles,), None, STEPS, 3, 0)
+    file.write_text(f"{known}{close[-1] + 1},0.7\n")
+    again = old_lesson(lesson.record, (candles,))
+    for one, other in zip(lesson.plan.training, again.plan.training, strict=True):
+        assert one.market.tobytes() == other.market.tobytes()
+    file.write_text(f"{known}{close[-1]},0.7\n")
+    with pytest.raises(DataError, match="external columns"):
+        old_lesson(lesson.record, (candles,))
 
 
 @pytest.mark.slow

@@ -2,9 +2,11 @@
 
 import dataclasses
 import os
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,6 +136,25 @@ def test_a_file_with_a_mistake_is_refused(text: str, why: str, tmp_path: Path) -
     path = tmp_path / "mood.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=why):
+        read_external(path, "sentiment")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pl.Series("sentiment", [[1.0]]),
+        pl.Series("sentiment", [b"1"]),
+        pl.Series("sentiment", ["1"], dtype=pl.Categorical),
+        pl.Series("sentiment", [{"now": 1.0}]),
+        pl.Series("sentiment", [True]),
+        pl.Series("sentiment", [date(2024, 1, 1)]),
+    ],
+    ids=lambda value: str(value.dtype),
+)
+def test_a_column_of_anything_but_numbers_is_refused(value: pl.Series, tmp_path: Path) -> None:
+    path = tmp_path / "mood.parquet"
+    pl.DataFrame([pl.Series("time", [1_704_067_200_000]), value]).write_parquet(path)
+    with pytest.raises(DataError, match="expected: numbers"):
         read_external(path, "sentiment")
 
 

@@ -132,6 +132,17 @@ def test_an_outside_file_that_changes_meanwhile_is_not_kept_under_a_wrong_key(
     assert cache.statistics.hits == 1
 
 
+def test_what_becomes_known_after_the_last_candle_needs_no_other_frame(cache: DataCache) -> None:
+    declared = replace(SPEC, external=(ExternalColumn("mood", 10**9),))
+    closes = SERIES.close_time
+    now = ExternalData("mood", closes[[100, -1]], np.array([1.0, 2.0]))
+    later = ExternalData("mood", np.append(now.known_at, closes[-1] + 1), np.arange(1.0, 4.0))
+    for data in (now, later):
+        spec = declared.with_external({"mood": data})
+        assert same(cached_frame(SERIES, LADDER, spec, cache), build_frame(SERIES, LADDER, spec))
+    assert (cache.statistics.hits, cache.statistics.misses) == (1, 1)
+
+
 def test_candles_of_another_timeframe_are_refused_and_nothing_is_kept(cache: DataCache) -> None:
     with pytest.raises(DataError):
         cached_frame(SERIES, (QUARTER, HOUR, FOUR), SPEC, cache)

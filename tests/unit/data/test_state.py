@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adan_core.data.features import Feature, FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries, concatenate
-from adan_core.data.state import StateStream, build_frame
+from adan_core.data.state import StateFrame, StateStream, build_frame
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
 
@@ -184,6 +184,25 @@ def test_the_normaliser_knows_only_its_period(seed: int, stop: int) -> None:
     assert scaled[3].tobytes() == fitted.apply(frame.market[frame.ready + 3]).tobytes()
 
 
+@given(st.floats(1e-20, 1e20), st.integers(0, 100))
+def test_a_column_is_constant_whatever_its_level_and_none_for_being_small(
+    level: float, seed: int
+) -> None:
+    moves = np.random.default_rng(seed).standard_normal(200)
+    market = np.column_stack([np.full(200, level), level * moves])
+    frame = StateFrame(market, 0, STEP * np.arange(200), ("still", "moving"), "h")
+    scaled = Normaliser.fit(frame, 0, 200, "d").apply(market)
+    assert np.abs(scaled[:, 0]).max() < 1e-3
+    assert scaled[:, 1].std() == pytest.approx(1.0, rel=1e-4)
+
+
+def test_the_normalisers_period_holds_every_close_it_was_fitted_on() -> None:
+    times = STEP * np.concatenate([np.arange(50, 60), np.arange(10)])
+    frame = StateFrame(np.arange(40.0).reshape(20, 2), 0, times, ("a", "b"), "h")
+    fitted = Normaliser.fit(frame, 0, 20, "d")
+    assert (fitted.start_time, fitted.stop_time) == (0, 59 * STEP + 1)
+
+
 def test_too_short_a_training_part_is_refused() -> None:
     frame = build_frame(market(1, 60), LADDER, SPEC)
     with pytest.raises(DataError, match="usable rows"):
@@ -206,6 +225,15 @@ def test_whole_numbers_are_one_schema_however_they_are_written() -> None:
     spelt = text.replace("parameters: [12, 26, 9]", "parameters: [12.0, 26, 9.0]")
     assert spelt != text
     one, other = (FeatureSet.parse(each, "features.yaml") for each in (text, spelt))
+    assert one.schema_hash(LADDER) == other.schema_hash(LADDER)
+
+
+def test_rungs_are_one_schema_in_whatever_order_they_are_written() -> None:
+    text = SHIPPED.read_text()
+    spelt = text.replace("timeframes: [0, 1, 2]", "timeframes: [2, 0, 1, 0]")
+    assert spelt != text
+    one, other = (FeatureSet.parse(each, "features.yaml") for each in (text, spelt))
+    assert one.columns(LADDER) == other.columns(LADDER)
     assert one.schema_hash(LADDER) == other.schema_hash(LADDER)
 
 
@@ -238,6 +266,18 @@ def test_the_shipped_feature_set_loads() -> None:
         ("name: return_4", "name: return_1"),
         ("parameters: [], timeframes", "parameters: [], lags: 3, timeframes"),
         ("features:", "features"),
+        ("parameters: [4]", "parameters: [.nan]"),
+        ("parameters: [4]", "parameters: [.inf]"),
+        ("windows: [1, 1, 1]", "windows: [1000000000000, 1, 1]"),
+        ("windows: [1, 1, 1]", "windows: [100000000000000000000000, 1, 1]"),
+        ("name: default", "name: 2024-99-99"),
+        pytest.param("name: default", "name: " + 2000 * "[", id="nested without end"),
+        ("name: return_4", "name: ''"),
+        ("name: return_4", "name: 'return:4'"),
+        ("name: return_4", r'name: "return\n4"'),
+        ("features:", "external: [{name: '5m:return_1', max_age: 1h}]\nfeatures:"),
+        ("features:", "external: [{name: time, max_age: 1h}]\nfeatures:"),
+        ("features:", "external: [{name: ready, max_age: 1h}]\nfeatures:"),
     ],
 )
 def test_a_feature_file_with_a_mistake_is_refused(old: str, new: str) -> None:
