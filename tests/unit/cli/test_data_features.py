@@ -93,7 +93,12 @@ def test_a_part_is_cut_out_of_the_whole_not_computed_anew(
     assert seen["time"][-1].isoformat() == "2024-02-01T12:00:00+00:00"
     for place, name in enumerate(frame.columns):
         assert same_bits(seen[name], frame.market[start : start + 60, place])
-    assert told["first_ready"] is None or told["first_ready"] == frame.ready - start
+    assert told["first_ready"] is None
+    assert frame.ready < start
+    soon = ("--since", "2024-01-01T10:00Z", "--replace", "--json")
+    told = json.loads(run("eth", "--output", str(path), *soon)[1])
+    assert told["first_ready"] == frame.ready - 10
+    assert pl.read_parquet(path)["ready"].arg_max() == frame.ready - 10
     assert told["data_hash"] == series.content_hash
 
 

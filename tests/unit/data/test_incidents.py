@@ -45,6 +45,7 @@ def test_an_outage_is_quiet_then_a_hole_then_a_burst(seed: int) -> None:
     assert (made.series.volume[quiet] == 0.0).all()
     assert (made.series.high[quiet] == made.series.low[quiet]).all()
     resumed = np.flatnonzero(made.incident == Incident.RESUMED)
+    assert resumed.size or (np.diff(made.series.open_time) == FIVE.duration).all()
     assert (made.series.volume[resumed] > 4.0 * whole.volume[made.kept[resumed]]).all()
     untouched = made.incident == Incident.NONE
     assert made.series.close[untouched].tolist() == whole.close[made.kept[untouched]].tolist()

@@ -1,6 +1,7 @@
 """A series holds only candles as a market makes them, and never changes."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -41,6 +42,8 @@ def test_the_hash_is_of_the_content_alone() -> None:
     assert series.slice(0, 6).content_hash == series.content_hash
     others = {make(5).content_hash, make(symbol="ETH/USDT").content_hash, series.content_hash}
     assert len(others) == 3
+    nothing = replace(series, volume=np.zeros(len(series)))
+    assert replace(series, volume=-nothing.volume).content_hash == nothing.content_hash
     assert concatenate([series.slice(0, 2), series.slice(2, 6)]).content_hash == series.content_hash
 
 

@@ -176,6 +176,20 @@ def test_what_a_refused_writer_has_written_does_not_stay_in_the_way(
     assert files(root) == before
 
 
+def test_a_manifest_that_is_in_place_keeps_its_files_though_the_disk_complained_then(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complain_at_the_end(path: Path, data: bytes) -> None:
+        path.write_bytes(data)
+        if path.suffix == ".json":
+            raise SystemFailure("the folder could not be synced")
+
+    monkeypatch.setattr("adan_core.data.store_writer.write_atomically", complain_at_the_end)
+    with pytest.raises(SystemFailure):
+        CandleStore(root).write("name", OTHER, "new", replace=True)
+    assert state(root) == OTHER.content_hash
+
+
 def test_a_reader_keeps_the_data_set_it_began_with(root: Path) -> None:
     store = CandleStore(root, patience=0.0)
     chunks = store.chunks("name", 35)
