@@ -1,8 +1,10 @@
 """The one way ADAN compiles a kernel: without fast-math, releasing the interpreter lock, cached."""
 
+import atexit
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -42,15 +44,27 @@ _KERNELS, CODE_VERSION = source_digests(Path(__file__).resolve().parent.parent)
 def _prepare_cache() -> None:
     base = os.environ.get("NUMBA_CACHE_DIR") or str(user_cache_path("adan") / "numba")
     folder = Path(base) / _KERNELS
-    if not folder.exists():
-        generations = sorted(
-            (path for path in Path(base).glob("*") if path.is_dir()),
-            key=lambda path: path.stat().st_mtime,
-        )
-        for outdated in generations[: max(len(generations) - _KEPT_GENERATIONS + 1, 0)]:
-            shutil.rmtree(outdated, ignore_errors=True)  # another process may be pruning, too
-        folder.mkdir(parents=True, exist_ok=True)
+    if not _usable(folder):
+        # What is compiled then lives as long as this process; `adan-core doctor` says why.
+        folder = Path(tempfile.mkdtemp(prefix="adan-kernels-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
+
+
+def _usable(folder: Path) -> bool:
+    """Make ``folder`` in the place of the outdated; return whether kernels can be kept there."""
+    try:
+        if not folder.exists():
+            generations = sorted(
+                (path for path in folder.parent.glob("*") if path.is_dir()),
+                key=lambda path: path.stat().st_mtime,
+            )
+            for outdated in generations[: max(len(generations) - _KEPT_GENERATIONS + 1, 0)]:
+                shutil.rmtree(outdated, ignore_errors=True)  # another process may be pruning, too
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 _prepare_cache()

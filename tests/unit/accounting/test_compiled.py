@@ -1,5 +1,6 @@
 """The version of the code changes whenever a source does, so that nothing stale is ever served."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,13 @@ import adan_core
 from adan_core.accounting.compiled import source_digests
 
 PACKAGE = Path(adan_core.__file__).parent
+_MARK_AN_ACCOUNT = """\
+import numba, numpy
+from adan_core.accounting.account import ACCOUNT_COLUMNS, mark, open_account
+row = numpy.zeros(ACCOUNT_COLUMNS)
+open_account(row, 100.0)
+print(numba.config.CACHE_DIR, mark(row, 1.0))
+"""
 
 
 @pytest.fixture
@@ -61,6 +69,31 @@ def test_kernels_are_compiled_anew_for_a_changed_kernel_and_for_nothing_else(pac
     source = package / "accounting" / "account.py"
     source.write_bytes(source.read_bytes() + b"# changed\n")
     assert source_digests(package)[0] != kernels
+
+
+@pytest.mark.slow
+def test_where_kernels_cannot_be_kept_they_are_compiled_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "no folder").touch()
+    (tmp_path / "temporary").mkdir()
+    asked = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            _MARK_AN_ACCOUNT,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {
+            "NUMBA_CACHE_DIR": str(tmp_path / "no folder" / "numba"),
+            "TMPDIR": str(tmp_path / "temporary"),
+        },
+    )
+    folder, equity = asked.stdout.split()
+    assert Path(folder).parent == tmp_path / "temporary"
+    assert float(equity) == 100.0
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 @pytest.mark.slow
