@@ -12,6 +12,7 @@ import mmap
 import os
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,9 @@ from adan_core.domain.health import CacheHealth
 from adan_core.resilience.files import make_folder, write_atomically
 
 _LOCK = ".lock"
+# Somebody who writes is done within a second; a process that was stopped while it wrote never is.
+_LOOKS = 500
+_LOOK_SECONDS = 0.01
 
 
 class _Remembered(NamedTuple):
@@ -213,7 +217,7 @@ class DataCache:
         make_folder(self._folder)
         descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -252,6 +256,22 @@ class DataCache:
         if first:
             why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
             self._warn(f"the cache cannot be used, so the work takes longer: {why}")
+
+
+def _lock(descriptor: int) -> None:
+    """Lock the open file; SystemFailure if another process does not let go of it."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
+    raise SystemFailure(
+        f"another process has been writing to it for {_LOOKS * _LOOK_SECONDS:g} s",
+        "one that is soon done",
+        "look for one that was stopped",
+    )
 
 
 def _owned(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """The cache serves what was built or builds it again, stays within its bounds, and never stops the work."""
 
+import fcntl
 import os
 import resource
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adan_core.data import cache as module
 from adan_core.data.cache import DataCache
 from adan_core.data.cache_entry import Arrays, CacheKey, file_name
 
@@ -295,6 +297,22 @@ def test_a_folder_that_cannot_be_one_does_not_stop_the_work(tmp_path: Path) -> N
     assert len(told.warnings) == 1
     assert "Not a directory" in told.warnings[0]
     assert str(tmp_path / "file" / "cache") in told.warnings[0]
+
+
+def test_a_writer_that_never_ends_does_not_stop_the_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOOKS", 2)
+    told = Told(folder, memory=0)
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert told.fetch("a", numbers(1)) == numbers(1)()["market"].tobytes()
+    found = told.cache.statistics
+    assert (found.failures, found.disk_entries) == (1, 0)
+    assert "another process" in told.warnings[0]
+    told.fetch("a", numbers(1))
+    assert told.fetch("a", never) == numbers(1)()["market"].tobytes()
 
 
 def test_a_file_that_cannot_be_removed_is_counted_when_dropped(folder: Path) -> None:
