@@ -209,7 +209,7 @@ def test_doubts_of_two_sources_are_counted_apart(tmp_path: Path, series: CandleS
 def test_a_symbol_behind_resumes_after_its_own_last_candle(
     tmp_path: Path, series: CandleSeries
 ) -> None:
-    """ETH's first candle comes after BTC's third: order per symbol, and the account's time goes on."""
+    """ETH's first candle comes after BTC's fourth: order per symbol, and the account's time goes on."""
     settings = "market:\n  symbols: [BTC/SIM, ETH/SIM]\n"
     other = SimulatedMarket("ETH/SIM", Timeframe.parse("5m"), 5).candles(0, COUNT)
 
@@ -217,16 +217,16 @@ def test_a_symbol_behind_resumes_after_its_own_last_candle(
         bench = EngineBench.build(tmp_path, series, long, settings, mode=Mode.PAPER)
         assert await bench.parts.engine.reconcile()
         btc, eth = closed_candles(series), closed_candles(other)
-        for closed in (*btc[:3], replace(eth[0], settle_only=True)):
+        for closed in (*btc[1:4], replace(eth[0], settle_only=True)):
             await bench.offer(closed)
         assert bench.alarms == []
         curve = bench.parts.journal.history.equity_curve()
-        assert [point.time for point in curve] == series.close_time[:3].tolist()
-        assert bench.parts.engine.view().market_time == series.close_time[2]
+        assert [point.time for point in curve] == series.close_time[1:4].tolist()
+        assert bench.parts.engine.view().market_time == series.close_time[3]
         await bench.close()
         again = EngineBench.build(tmp_path, series, long, settings, mode=Mode.PAPER)
         assert again.parts.engine.closes == {
-            "BTC/SIM": series.close_time[2],
+            "BTC/SIM": series.close_time[3],
             "ETH/SIM": series.close_time[0],
         }
         await again.close()
