@@ -76,7 +76,8 @@ def compare(one: RawCandles, other: RawCandles, timeframe: Timeframe, policy: Po
         (one.close, other.close),
     ):
         first, second = own[mine], foreign[theirs]
-        np.maximum(apart, np.abs(first - second) / np.minimum(first, second), out=apart)
+        with np.errstate(over="ignore"):  # further apart than a float can say is infinitely far
+            np.maximum(apart, np.abs(first - second) / np.minimum(first, second), out=apart)
     limits = policy.limits
     found = []
     against = apart > limits.deviation_refusal

@@ -86,6 +86,7 @@ def _repeats(prices: tuple[Floats, Floats, Floats, Floats]) -> Mask:
 
 def _even(values: Floats, slack: Floats) -> Mask:
     """Return whether the steps to and from each inner value differ by ``slack`` at most."""
-    steps = np.diff(values)
-    even: Mask = np.abs(np.diff(steps)) <= np.maximum(slack, _EXACT * np.abs(values[1:-1]))
+    with np.errstate(over="ignore"):  # the step between two steps may be more than a float holds
+        unequal = np.abs(np.diff(values, n=2))
+    even: Mask = unequal <= np.maximum(slack, _EXACT * np.abs(values[1:-1]))
     return even

@@ -28,12 +28,13 @@ def price_steps(opening: Floats, close: Floats, skipped: Mask) -> Rows:
     kept = np.flatnonzero(~skipped)
     if kept.shape[0] < opening.shape[0]:
         opening, close = opening[kept], close[kept]
-    ratio = opening[1:] / close[:-1]
-    far = np.flatnonzero((ratio > 5.0) | (ratio < 0.2))
-    steps = np.log10(ratio[far])
-    power = np.rint(steps)
-    # Between candles at a market's extremes of 1e-300 and 1e300 a quotient may not be finite.
-    told = np.isfinite(steps) & (power != 0.0) & (np.abs(steps - power) < _SLACK)
+    # A float holds prices whose quotient it cannot hold: such a step is no power of ten of units.
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        ratio = opening[1:] / close[:-1]
+        far = np.flatnonzero((ratio > 5.0) | (ratio < 0.2))
+        steps = np.log10(ratio[far])
+        power = np.rint(steps)
+        told = np.isfinite(steps) & (power != 0.0) & (np.abs(steps - power) < _SLACK)
     found: Rows = kept[far[told] + 1].astype(np.int64)
     return found
 
