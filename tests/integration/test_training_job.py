@@ -1,5 +1,6 @@
 """Training for real, but tiny: the same bits from a seed, stopped and resumed or not."""
 
+import dataclasses
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.config.settings import Settings
+from adan_core.data.features import FeatureSet
 from adan_core.data.series import CandleSeries
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.errors import ConfigurationError, DataError, ModelError, UsageError
@@ -20,7 +22,7 @@ from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.checkpoint import checkpoints
 from adan_core.learning.inference import Network, NumpyPolicy, probabilities
 from adan_core.learning.lessons import Lesson, new_lesson, old_lesson, settings_of
-from adan_core.learning.market import feature_text
+from adan_core.learning.market import feature_text, fit_normaliser, ladder_of, prepare_all
 from adan_core.learning.runs import RunFolder
 from adan_core.learning.training import TrainingJob
 from adan_core.learning.training_plan import TrainingOutcome
@@ -238,6 +240,29 @@ def test_a_run_knows_its_settings_and_refuses_other_candles(
         RunFolder.create(tmp_path / "runs", lesson.record)
     with pytest.raises(UsageError, match="no training run called nobody"):
         RunFolder.open(tmp_path / "runs", "nobody")
+
+
+def test_a_run_made_for_another_state_is_refused(
+    settings: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    record = plan(settings, candles, tmp_path).record
+    with pytest.raises(ModelError, match="was made for state another"):
+        old_lesson(dataclasses.replace(record, feature_schema_hash="another"), (candles,))
+
+
+def test_the_normaliser_of_a_run_is_that_of_its_training_parts_and_of_nothing_else(
+    settings: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    spec = FeatureSet.parse(feature_text(settings, locate(tmp_path, {})), "features.yaml")
+    ladder = ladder_of(settings, candles.timeframe)
+    both = (candles, SimulatedMarket("ETH/SIM", candles.timeframe, 6).candles(0, 4_000))
+    parts = prepare_all(both, ladder, spec, settings)
+    trained = [part.frame.market[part.frame.ready : part.split.training.stop] for part in parts]
+    rows = np.concatenate(trained)
+    fitted = fit_normaliser(parts)
+    assert fitted.mean.tobytes() == rows.mean(axis=0).tobytes()
+    assert fitted.deviation.tobytes() == rows.std(axis=0).tobytes()
+    assert fitted.stop_time == parts[0].split.training.stop_time + 1
 
 
 def test_a_feature_file_that_is_no_text_is_refused_in_words(
