@@ -45,7 +45,7 @@ class Witness:
 
 
 def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path) -> None:
-    adan("data", "sample", "--rows", "3000", "--seed", "31", "--name", "practice")
+    adan("data", "sample", "--rows", "3000", "--seed", "44", "--name", "practice")
     shown: dict[str, Any] = json.loads(
         adan("run", "--mode", "replay", "--dataset", "practice", "--json")
     )

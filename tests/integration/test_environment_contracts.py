@@ -5,6 +5,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
+from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.data.series import CandleSeries
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
@@ -105,7 +106,7 @@ def test_ended_copies_hand_over_their_last_observation_and_begin_again(segment: 
             assert info["TimeLimit.truncated"] is True
             last = info["terminal_observation"]
             assert last[0] == segment.market[ends[copy], 0]
-            assert last[1] > 0.5  # it still held its position
+            assert last[1 + PORTFOLIO_COLUMNS.index("exposure")] > 0.5  # it still held its position
             assert observations[copy, 1] == 0.0  # the next episode begins flat
             assert environment.kernel.equity(int(copy)) == 10_000.0
         for copy in np.flatnonzero(~done):

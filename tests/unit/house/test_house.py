@@ -12,9 +12,11 @@ import pytest
 import yaml
 from importlinter.cli import lint_imports
 
+from adan_core.config.candle_checks import Treatments
 from adan_core.config.policy import key_policies
 from adan_core.config.risk_tiers import Tier
 from adan_core.config.settings import RuleOverrides, Settings
+from adan_core.data.findings import treatable
 from tests.house.environment_file import ROOT, environment, pins
 
 PACKAGES = ("adan_core", "adan_tui")
@@ -80,6 +82,9 @@ def test_every_setting_is_read_somewhere() -> None:
     own = {"schema_version"}  # compared by the type itself
     keys = {key.rpartition(".")[2] for key in key_policies(Settings)} | set(Tier.model_fields)
     keys |= set(RuleOverrides.model_fields)
+    # Treatments are read as a whole, by the code of each finding.
+    assert set(Treatments.model_fields) == set(treatable())
+    keys -= set(Treatments.model_fields)
     assert sorted(keys - read - own) == []
 
 

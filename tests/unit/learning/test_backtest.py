@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.decisions import PolicyOutput
@@ -119,6 +120,9 @@ def test_sma_cross_knows_nothing_before_it_is_warm_nor_of_the_future(
     np.testing.assert_array_equal(sma_cross_targets(simulated, 700), targets[700:])
 
 
+EXPOSURE = PORTFOLIO_COLUMNS.index("exposure")
+
+
 class Momentum:
     """Holds after a rise, and remembers what it was shown."""
 
@@ -140,7 +144,7 @@ def test_a_policy_sees_its_own_position_and_its_run_is_that_of_its_targets(
     np.testing.assert_array_equal(played.targets, rises)
     np.testing.assert_array_equal(played.equity, again.equity)
     seen = np.array(policy.seen)
-    held = seen[1:, segment.market.shape[1]] > 0.5
+    held = seen[1:, segment.market.shape[1] + EXPOSURE] > 0.5
     np.testing.assert_array_equal(held, played.exposure[:-1] > 0.5)
 
 
