@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adan_core.data import features as features_module
+from adan_core.data.external import ExternalColumn
 from adan_core.data.features import Feature, FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries, concatenate
@@ -218,6 +220,24 @@ def test_the_schema_hash_tells_ladders_windows_and_parameters_apart() -> None:
         dataclasses.replace(SPEC, features=SPEC.features[:2]).schema_hash(LADDER),
     }
     assert len(hashes) == 4
+
+
+def test_the_schema_hash_knows_whatever_else_an_observation_depends_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashes = [
+        dataclasses.replace(SPEC, external=(ExternalColumn("mood", age),)).schema_hash(LADDER)
+        for age in (1, 2)
+    ]
+    with monkeypatch.context() as patched:
+        patched.setattr(features_module, "PORTFOLIO_COLUMNS", ("cash",))
+        hashes.append(SPEC.schema_hash(LADDER))
+    with monkeypatch.context() as patched:
+        patched.setattr(features_module, "_RECURRENCES_VERSION", 0)
+        hashes.append(SPEC.schema_hash(LADDER))
+    assert len({*hashes, SPEC.schema_hash(LADDER)}) == 5
+    # What a set is called changes nothing of what is seen.
+    assert dataclasses.replace(SPEC, name="other").schema_hash(LADDER) == SPEC.schema_hash(LADDER)
 
 
 def test_whole_numbers_are_one_schema_however_they_are_written() -> None:
