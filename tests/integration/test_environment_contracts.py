@@ -107,7 +107,9 @@ def test_ended_copies_hand_over_their_last_observation_and_begin_again(segment: 
             last = info["terminal_observation"]
             assert last[0] == segment.market[ends[copy], 0]
             assert last[1 + PORTFOLIO_COLUMNS.index("exposure")] > 0.5  # it still held its position
-            assert observations[copy, 1] == 0.0  # the next episode begins flat
+            assert (
+                observations[copy, 1 + PORTFOLIO_COLUMNS.index("exposure")] == 0.0
+            )  # the next episode begins flat
             assert environment.kernel.equity(int(copy)) == 10_000.0
         for copy in np.flatnonzero(~done):
             assert infos[copy] == {}
