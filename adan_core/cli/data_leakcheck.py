@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
 from adan_core.cli.data_reading import SCHEMA_VERSION
-from adan_core.domain.errors import DataError, UsageError
+from adan_core.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from adan_core.config.settings import Settings
@@ -162,12 +162,12 @@ def leakcheck(arguments: argparse.Namespace, context: Context) -> int:
 
 
 def _subject(arguments: argparse.Namespace, settings: "Settings", context: Context) -> _Subject:
-    from adan_core.cli.model_choice import chosen_features
+    from adan_core.cli.model_choice import chosen_candles, chosen_features
     from adan_core.learning.leakcheck_stages import program_pipeline
     from adan_core.learning.market import ladder_of
     from adan_core.runtime.models import open_registry
 
-    series = _candles(arguments.dataset, settings, context)
+    series, _ = chosen_candles(arguments.dataset, settings, context)
     spec = chosen_features(arguments.features, settings, context)
     ladder = ladder_of(settings, series.timeframe)
     model = None
@@ -175,25 +175,6 @@ def _subject(arguments: argparse.Namespace, settings: "Settings", context: Conte
         model = open_registry(context.home).load(arguments.model, spec.schema_hash(ladder))
     pipeline = program_pipeline(settings, series.symbol, ladder, spec, model)
     return _Subject(series, spec, ladder, model, pipeline, settings, arguments.seed)
-
-
-def _candles(dataset: str | None, settings: "Settings", context: Context) -> "CandleSeries":
-    from adan_core.cli.model_choice import chosen_candles
-    from adan_core.data.store import CandleStore
-
-    path = Path(dataset) if dataset else None
-    if path is None or dataset in CandleStore(context.home.datasets).names() or not path.is_file():
-        return chosen_candles(dataset, settings, context)[0]
-    from adan_core.data.files import Reading, examine
-
-    try:
-        return examine(path, Reading()).series()
-    except DataError as error:
-        raise DataError(
-            error.found,
-            error.expected,
-            "import it: `adan-core data import` can be told how to read it",
-        ) from error
 
 
 def _check(subject: _Subject, arguments: argparse.Namespace, context: Context) -> int:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
-from adan_core.domain.errors import ConfigurationError
+from adan_core.domain.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
     from adan_core.config.settings import Settings
     from adan_core.data.features import FeatureSet
     from adan_core.data.series import CandleSeries
+    from adan_core.data.sources import CandleSource
     from adan_core.learning.registry import ServiceModel
 
 SIMULATED = "simulated"
@@ -21,26 +22,47 @@ def add_candles_option(parser: argparse.ArgumentParser) -> None:
     """Give a command its ``--dataset``."""
     parser.add_argument(
         "--dataset",
-        metavar="NAME",
-        help="a stored data set (default: the simulated market's first symbol)",
+        metavar="NAME|FILE",
+        help="a stored data set, or a file of candles (default: the simulated market's first symbol)",
     )
 
 
 def chosen_candles(
     dataset: str | None, settings: "Settings", context: Context
 ) -> "tuple[CandleSeries, str]":
-    """Return the candles and what they are called."""
-    if dataset is not None:
-        from adan_core.data.store import CandleStore
+    """Return the candles and what they are called: stored ones, or collected from their source."""
+    from adan_core.data.sources import collected
+    from adan_core.data.store import CandleStore
 
-        return CandleStore(context.home.datasets).read(dataset), dataset
+    if dataset is None:
+        return collected(_simulated(settings)), SIMULATED
+    store, path = CandleStore(context.home.datasets), Path(dataset)
+    if dataset in store.names() or not path.is_file():
+        return store.read(dataset), dataset
+    from adan_core.cli.data_reading import policy_of
+    from adan_core.data.files import Reading, examine
+
+    try:
+        examined = examine(path, Reading(policy=policy_of((), context)))
+        return collected(examined), examined.description
+    except DataError as error:
+        raise DataError(
+            error.found,
+            error.expected,
+            "import it: `adan-core data import` can be told how to read it",
+        ) from error
+
+
+def _simulated(settings: "Settings") -> "CandleSource":
+    from adan_core.data.made_source import MadeSource
     from adan_core.data.synthetic import SimulatedMarket
     from adan_core.learning.market import market_rules
 
     market, symbol = settings.market, settings.market.symbols[0]
     tick = market_rules(settings, symbol).tick_size
-    simulated = SimulatedMarket(symbol, market.timeframe, market.seed, tick)
-    return simulated.candles(0, _SIMULATED_CANDLES), SIMULATED
+    return MadeSource(
+        SimulatedMarket(symbol, market.timeframe, market.seed, tick), _SIMULATED_CANDLES
+    )
 
 
 def chosen_features(path: Path | None, settings: "Settings", context: Context) -> "FeatureSet":

@@ -1,7 +1,7 @@
 """Import of candle files: read, understood, confirmed, validated; nothing is guessed in silence."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -80,9 +80,24 @@ class Examined:
     findings: tuple[Finding, ...]
     report: Report
 
+    @property
+    def description(self) -> str:
+        """The file's name."""
+        return self.path.name
+
     def series(self) -> CandleSeries:
         """Return the candles; DataError if the policy refuses what was found."""
         return self.report.series(self.symbol, self.timeframe, self.synthetic)
+
+    def batches(
+        self, since: Milliseconds | None, until: Milliseconds | None
+    ) -> Iterator[RawCandles]:
+        """Yield the candles that open at or after ``since`` and close at or before ``until``, at once.
+
+        DataError if the policy refuses what was found.
+        """
+        last = None if until is None else until - self.timeframe.duration + 1
+        yield RawCandles.of(self.series().between(since, last))
 
 
 def examine(

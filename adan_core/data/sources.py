@@ -1,9 +1,14 @@
-"""Where candles come from: one protocol for exchanges, files and simulated markets."""
+"""Where candles come from: one protocol for exchanges, files and made markets.
+
+The store is where they go. An exchange's pages are judged and stored as they come (``download``); a
+file was examined as a whole and a made market is sound by construction, so theirs are collected.
+"""
 
 from collections.abc import Iterator
 from typing import Protocol
 
 from adan_core.data.raw import RawCandles
+from adan_core.data.series import CandleSeries, concatenate
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds
@@ -42,6 +47,25 @@ class CandleSource(Protocol):
         ``since``, and whatever else the source may raise.
         """
         ...
+
+
+def collected(source: CandleSource) -> CandleSeries:
+    """Return all of a source's candles as one series; DataError if it has none or they are unsound."""
+    parts = [
+        CandleSeries(
+            source.symbol,
+            source.timeframe,
+            batch.open_time,
+            batch.open,
+            batch.high,
+            batch.low,
+            batch.close,
+            batch.volume,
+            source.synthetic,
+        )
+        for batch in source.batches(None, None)
+    ]
+    return concatenate(parts)
 
 
 class NewestOnly(DataError):
