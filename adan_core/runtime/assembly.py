@@ -101,8 +101,8 @@ def plan_market(
             raise ConfigurationError(
                 "a replay without a data set", "a name of `adan-core data list`", "--dataset NAME"
             )
-        series = CandleStore(locations.datasets).read(name)
-        return MarketPlan(mode, (series.symbol,), series.timeframe, name)
+        info = CandleStore(locations.datasets).info(name)
+        return MarketPlan(mode, (info.symbol,), Timeframe.parse(info.timeframe), name)
     venue = exchange_name(settings) if market.source == "exchange" else None
     return MarketPlan(mode, market.symbols, market.timeframe, None, venue)
 
