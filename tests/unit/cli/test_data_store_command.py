@@ -91,6 +91,7 @@ def test_damage_is_listed_with_its_remedy_and_can_be_removed(
     assert not list(store.root.glob("real*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "feather"])
 @pytest.mark.parametrize("name", ["real", "practice"])
 def test_what_is_exported_and_imported_again_has_the_same_hash(
@@ -141,6 +142,7 @@ def test_a_damaged_month_leaves_the_file_that_was_there(
     assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["out.csv"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "feather"])
 def test_a_disk_that_is_full_leaves_no_half_of_a_file(
     run: Run, store: CandleStore, tmp_path: Path, ending: str

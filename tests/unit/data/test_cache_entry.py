@@ -126,6 +126,7 @@ def test_a_header_that_lies_is_refused_though_its_checksum_is_right(
         decode(KEY, lie)
 
 
+@pytest.mark.slow
 def test_a_large_array_is_checked_in_blocks_and_every_block_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

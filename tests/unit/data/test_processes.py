@@ -56,6 +56,7 @@ def earned(path: MadePath, exposures: np.ndarray) -> float:
     return float((held + trades * COST) / len(exposures) * 1000)
 
 
+@pytest.mark.slow
 def test_the_best_action_earns_what_is_published_for_who_sees_the_hidden_state() -> None:
     """0.137 per 1000 candles for the mean-reverting process, of which several paths are averaged."""
     paths = [mean_reverting("A/SIM", FIVE, seed, COUNT) for seed in range(3)]

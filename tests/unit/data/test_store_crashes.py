@@ -22,6 +22,8 @@ from adan_core.domain.errors import AlreadyRunning, DataError, SystemFailure
 from adan_core.domain.time import DAY
 from adan_core.resilience.files import ExclusiveLock, exclusive_lock
 
+pytestmark = pytest.mark.slow
+
 START = 18_628 * DAY  # 2021-01-01
 # What changes the disk, or makes a change outlive a power cut.
 STEPS = ("open", "fsync", "rename", "unlink", "mkdir", "rmdir")

@@ -91,6 +91,7 @@ def test_levels_stay_within_bounds_for_years(market: SimulatedMarket) -> None:
     assert far.close.max() < 4_000_000.0
 
 
+@pytest.mark.slow
 def test_a_causal_rule_earns_after_costs_and_holding_does_not() -> None:
     """A linear forecast fitted on the first half, traded on the second, net of fee and slippage."""
     earned = []

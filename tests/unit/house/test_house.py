@@ -56,6 +56,7 @@ def test_the_screen_reaches_the_core_through_one_door() -> None:
                 assert allowed.fullmatch(imported), f"{importer} imports {imported}"
 
 
+@pytest.mark.slow
 def test_every_module_can_be_reached_from_an_entry_point() -> None:
     named = {
         f"adan_core.cli.{node.value}"

@@ -187,6 +187,7 @@ def test_a_leak_at_one_position_in_the_hour_is_found(
     assert report.cause.leaking == (COLUMNS[2],)
 
 
+@pytest.mark.slow
 def test_the_program_does_not_leak(honest: Pipeline, history: History) -> None:
     ready = honest.state(history).ready
     instants = choose_instants(history.series, LADDER, ready, split_of(history), 40, 1)

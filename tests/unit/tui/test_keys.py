@@ -125,6 +125,7 @@ def test_the_kill_key_halts_at_once_and_says_so(key: str) -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["f12", "ctrl+t"])
 @pytest.mark.parametrize("over", ["f9", "f5", "f1", "ctrl+p"])
 def test_the_kill_key_works_over_every_modal_and_with_an_input_in_focus(
@@ -144,6 +145,7 @@ def test_the_kill_key_works_over_every_modal_and_with_an_input_in_focus(
     drive(steps)
 
 
+@pytest.mark.slow
 def test_the_kill_key_works_over_the_parting_question() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f10")
@@ -190,6 +192,7 @@ def test_a_keymap_may_move_other_keys() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_the_request_gives_way_to_what_the_core_shows() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f12")
@@ -216,6 +219,7 @@ def test_a_flatten_is_not_taken_for_done_while_only_a_halt_is() -> None:
     drive(steps, halted_snapshot())
 
 
+@pytest.mark.slow
 def test_a_kill_the_core_did_not_take_stays_on_the_banner_with_another_way() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f12")
@@ -235,6 +239,7 @@ def test_a_crash_while_sending_is_shown_as_a_kill_not_taken() -> None:
     drive(steps, error=RuntimeError("pipe burst"), size=(120, 40))
 
 
+@pytest.mark.slow
 def test_a_kill_pressed_before_the_core_is_open_is_sent_when_it_is() -> None:
     gate = threading.Event()
     session = FakeSession(FakeClient(live_snapshot()))
@@ -255,6 +260,7 @@ def test_a_kill_pressed_before_the_core_is_open_is_sent_when_it_is() -> None:
     drive(steps, open_session=slow)
 
 
+@pytest.mark.slow
 def test_without_a_core_the_screen_says_where_to_halt_and_ends_with_the_errors_code() -> None:
     def refuse() -> Session:
         raise AlreadyRunning("Another core owns this home", remedy="stop it")
@@ -308,6 +314,7 @@ def test_escape_closes_a_modal_and_nothing_is_sent(key: str) -> None:
     drive(steps, replace(halted_snapshot(), training=None))
 
 
+@pytest.mark.slow
 def test_rearm_says_when_there_is_nothing_to_rearm() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f8")
@@ -331,6 +338,7 @@ def test_a_refusal_by_the_core_is_told() -> None:
 # --- training ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_training_starts_with_the_settings_own_values() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f5")
@@ -343,6 +351,7 @@ def test_a_training_starts_with_the_settings_own_values() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_wrong_field_starts_nothing_and_names_it() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f5")
@@ -356,6 +365,7 @@ def test_a_wrong_field_starts_nothing_and_names_it() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "written",
     [("0", "1", "", ""), ("10", "-1", "", ""), ("10", "1", "0", ""), ("", "", "", "")],
@@ -365,6 +375,7 @@ def test_figures_that_make_no_training_are_refused(written: tuple[str, str, str,
         training_request(*written)
 
 
+@pytest.mark.slow
 def test_the_form_takes_grouped_figures_and_a_data_set() -> None:
     assert training_request("1,000_000", "7", " 90 ", " BTC-USDT-1h ") == TrainingRequest(
         "BTC-USDT-1h", 1_000_000, 7, 90.0
@@ -391,6 +402,7 @@ def test_stop_training_stops_one_and_says_when_there_is_none() -> None:
 # --- alerts, themes, panes --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_acknowledging_takes_the_top_alert_or_all() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("a")
@@ -401,6 +413,7 @@ def test_acknowledging_takes_the_top_alert_or_all() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_with_nothing_to_acknowledge_it_says_so() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("a")
@@ -409,6 +422,7 @@ def test_with_nothing_to_acknowledge_it_says_so() -> None:
     drive(steps, replace(live_snapshot(), alerts=()))
 
 
+@pytest.mark.slow
 def test_the_theme_key_goes_round() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f3")
@@ -419,6 +433,7 @@ def test_the_theme_key_goes_round() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_reload_brings_new_colours_and_a_bad_theme_keeps_its_last_good_form() -> None:
     async def steps(driver: Driver) -> None:
         app, callback = driver.app, driver.session.callbacks[0]
@@ -435,6 +450,7 @@ def test_a_reload_brings_new_colours_and_a_bad_theme_keeps_its_last_good_form() 
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_reload_that_names_another_theme_or_pace_is_followed() -> None:
     async def steps(driver: Driver) -> None:
         settings = replace(SCREEN, theme="fake-light", refresh_hertz=10.0, utc=False)
@@ -457,6 +473,7 @@ def test_a_theme_that_is_not_there_is_named_with_those_that_are() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "panes"), [("2", {"equity", "regime"}), ("5", {"training", "health"})]
 )
@@ -476,6 +493,7 @@ def test_a_small_screen_shows_one_tab_and_draws_no_other(key: str, panes: set[st
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_quiet_core_makes_no_pane_draw_again() -> None:
     async def steps(driver: Driver) -> None:
         await driver.until(lambda: "candle 9" in driver.app._panes["log"].text)
@@ -503,6 +521,7 @@ def test_zoom_gives_one_pane_the_room_and_back() -> None:
     drive(steps, size=(120, 40))
 
 
+@pytest.mark.slow
 def test_a_pane_scrolls_to_its_end_and_back() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("1", "tab")
@@ -517,6 +536,7 @@ def test_a_pane_scrolls_to_its_end_and_back() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_times_change_between_utc_and_local() -> None:
     async def steps(driver: Driver) -> None:
         assert "UTC" in driver.header
@@ -526,6 +546,7 @@ def test_times_change_between_utc_and_local() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_a_lost_core_is_said_and_its_return_is_seen() -> None:
     async def steps(driver: Driver) -> None:
         driver.client.down = "the socket was closed"
@@ -541,6 +562,7 @@ def test_a_lost_core_is_said_and_its_return_is_seen() -> None:
 # --- leaving, and the registry ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["f10", "ctrl+q"])
 def test_leaving_closes_the_core_without_a_question(key: str) -> None:
     async def steps(driver: Driver) -> None:
@@ -567,6 +589,7 @@ def test_leaving_asks_while_a_training_runs() -> None:
     drive(steps, live_snapshot())
 
 
+@pytest.mark.slow
 def test_an_attached_screen_leaves_without_a_question_since_the_core_goes_on() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f10")
@@ -600,6 +623,7 @@ def test_every_binding_has_an_id_a_description_and_a_tooltip() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_every_action_is_in_the_palette_and_every_theme() -> None:
     async def steps(driver: Driver) -> None:
         titles = {command.title for command in driver.app.get_system_commands(driver.app.screen)}
@@ -627,6 +651,7 @@ def test_the_palette_runs_an_action() -> None:
     drive(steps)
 
 
+@pytest.mark.slow
 def test_the_help_teaches_every_key() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("question_mark")
