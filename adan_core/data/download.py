@@ -49,14 +49,18 @@ class Reached:
 class Downloaded:
     """What a download did.
 
-    ``info`` is the data set as it now is; ``added`` counts its new candles; ``holes`` are the
-    stretches without candles that are left between ``info.start`` and ``info.end``, as far as the
-    download reached; ``shortfall`` says why older candles could not be had.
+    ``info`` is the data set as it now is; ``added`` counts the candles that this download added,
+    which lie within ``added_within``. Of what was asked for, ``holes`` are the stretches without
+    candles between ``info.start`` and ``info.end``, ``before`` and ``after`` the ones that lie
+    outside; ``shortfall`` says why older candles could not be had.
     """
 
     info: DatasetInfo
     added: int
+    added_within: tuple[Milliseconds, Milliseconds] | None
     holes: tuple[Stretch, ...]
+    before: Stretch | None
+    after: Stretch | None
     shortfall: NewestOnly | None
 
     def longest_holes(self, count: int) -> tuple[Stretch, ...]:
@@ -98,6 +102,7 @@ class Download:
         begin = self._info.end if since is None and self._info is not None else since or 0
         self._whole = self._stretch(-(-begin // duration) * duration, until // duration * duration)
         self._shortfall: NewestOnly | None = None
+        self._added_within: tuple[Milliseconds, Milliseconds] | None = None
         self.added = 0
         """Candles stored so far by this download."""
 
@@ -118,7 +123,16 @@ class Download:
                 "at least one closed candle",
                 "check --since, and whether the market was open then",
             )
-        return Downloaded(self._info, self.added, tuple(self._holes()), self._shortfall)
+        left, info = self._missing(), self._info
+        return Downloaded(
+            info,
+            self.added,
+            self._added_within,
+            tuple(each for each in left if _is_inside(each, info)),
+            next((each for each in left if each.end <= info.start), None),
+            next((each for each in left if each.start >= info.end), None),
+            self._shortfall,
+        )
 
     def _fill(self, stretches: list[Stretch], report: Callable[[Reached], None]) -> None:
         total = sum(each.candles for each in stretches)
@@ -149,8 +163,12 @@ class Download:
             for each in findings
             if each.treatment is not Treatment.WARN or each.code is FindingCode.ZERO_VOLUME
         )
-        self._info = self._store.append(self._name, series, self._source.description, told)
-        self.added += len(series)
+        self._info, added = self._store.extend(self._name, series, self._source.description, told)
+        if added:
+            first, last = int(series.open_time[0]), int(series.close_time[-1])
+            known = self._added_within or (first, last)
+            self._added_within = min(first, known[0]), max(last, known[1])
+        self.added += added
 
     def _stretch(self, start: Milliseconds, end: Milliseconds) -> Stretch:
         return Stretch(start, end, (end - start) // self._source.timeframe.duration)

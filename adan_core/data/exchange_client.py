@@ -78,6 +78,11 @@ def effective_hosts(client: "ccxt.Exchange") -> frozenset[str]:
     )
 
 
+def asks_the_exchange_itself(client: "ccxt.Exchange") -> bool:
+    """Return whether the client asks no host but the exchange's own; another one is a test venue."""
+    return effective_hosts(client) <= effective_hosts(type(client)())
+
+
 def is_simulated(client: "ccxt.Exchange") -> bool:
     """Return whether the client's last answer came from ADAN's loopback exchange."""
     headers: Mapping[str, str] = client.last_response_headers or {}

@@ -2,7 +2,8 @@
 
 A page may be shorter than asked for, start later, repeat rows, skip some, and end with the candle
 that is still forming. So progress is the newest candle that came, and only candles that had closed
-when the exchange told its time, before the first page, are handed on: no clock of ours decides.
+when the exchange told its time, before the first page, are handed on: no clock of ours decides,
+unless the two are further apart than any clock goes wrong.
 """
 
 import difflib
@@ -16,7 +17,7 @@ import numpy as np
 
 from adan_core.data.exchange_client import (
     RateLimited,
-    effective_hosts,
+    asks_the_exchange_itself,
     exchange_errors,
     is_simulated,
 )
@@ -36,6 +37,9 @@ LONGEST_PAUSE: Final = 60.0
 LONGEST_WISH: Final = 900.0
 """The longest Retry-After that is obeyed by waiting, in seconds; a longer one ends the download."""
 
+LARGEST_SKEW: Final = DAY
+"""How far an exchange's clock may be from this machine's; further, and one of them is broken."""
+
 _USUAL_PAGE = 100  # candles, where a driver does not say how many an exchange gives
 _COLUMNS = 6
 
@@ -51,7 +55,9 @@ class ExchangeHistory:
     clients do not come back all at once, and never before a Retry-After. A ban ends it at once.
 
     Making one asks the exchange for its markets and its time. DataError for a symbol or timeframe
-    it does not have, RetryableError or TradingError where it does not answer.
+    it does not have, and for a time more than ``LARGEST_SKEW`` from this machine's, which would
+    take forming candles for closed ones (a test venue may live in any year); RetryableError or
+    TradingError where it does not answer.
     """
 
     def __init__(
@@ -88,8 +94,17 @@ class ExchangeHistory:
         """The exchange's own time when it was asked, in milliseconds."""
         self.skew = self.now - clock.now()
         """How far the exchange's clock is ahead of this machine's, in milliseconds."""
-        self.synthetic = is_simulated(client)
-        self.description = f"{_venue(client)} at {_host(client)}, history"
+        own = asks_the_exchange_itself(client)
+        self.synthetic = is_simulated(client) or not own
+        self.description = (
+            f"{client.id if own else f'test-{client.id}'} at {_host(client)}, history"
+        )
+        if abs(self.skew) > LARGEST_SKEW and not self.synthetic:
+            raise DataError(
+                f"{client.id} tells the time {iso(self.now)}",
+                f"within a day of this machine's, which is {iso(clock.now())}",
+                "set this machine's clock; if it is right, try again later or take another exchange",
+            )
 
     def batches(
         self, since: Milliseconds | None, until: Milliseconds | None
@@ -200,12 +215,6 @@ class ExchangeHistory:
                     raise
             self._wait(pause)
         raise AssertionError("the last attempt returns or raises")
-
-
-def _venue(client: "ccxt.Exchange") -> str:
-    """Return what the exchange is called: never its own name where another host is asked."""
-    own = effective_hosts(type(client)())
-    return str(client.id) if effective_hosts(client) <= own else f"test-{client.id}"
 
 
 def _host(client: "ccxt.Exchange") -> str:

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from adan_core.data.exchange_client import exchange_errors, open_stream_client
+from adan_core.data.exchange_client import SIMULATED_HEADER, exchange_errors, open_stream_client
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
 from adan_core.domain.time import Clock, Milliseconds
 
 if TYPE_CHECKING:
     import ccxt.pro
-
-SIMULATED_HEADER: Final = "X-ADAN-Sandbox"
-"""An answer that carries it comes from a sandbox of ours, whatever its address."""
 
 # Where a driver does not say how many candles one answer may hold.
 _USUAL_PAGE: Final = 500

@@ -162,6 +162,15 @@ class CandleStore:
     ) -> DatasetInfo:
         """Add the candles of ``series`` that ``name`` does not have, and return its manifest.
 
+        As `extend`.
+        """
+        return self.extend(name, series, source, findings)[0]
+
+    def extend(
+        self, name: str, series: CandleSeries, source: str, findings: Sequence[Finding] = ()
+    ) -> tuple[DatasetInfo, int]:
+        """Add the candles of ``series`` that ``name`` lacks; return its manifest and how many those were.
+
         They may lie before, between or after those that are there; there may be no data set of
         that name yet. Adding what is there already changes no byte of any file, and only the
         months that gain candles are read and written. DataError, and nothing is changed, if a
@@ -171,7 +180,8 @@ class CandleStore:
         _check_candles(name, series)
         with self._writing():
             if not self._layout.manifest(name).exists():
-                return self._writer.put(name, series, source, tuple(findings), _by_month(series))
+                info = self._writer.put(name, series, source, tuple(findings), _by_month(series))
+                return info, info.rows
             info, whole = self._look(name, lambda info, whole: (info, whole))
             _check_alike(info, series)
             pieces: Mapping[str, Partition | CandleSeries]
@@ -180,14 +190,15 @@ class CandleStore:
             else:
                 pieces = self._merged(info, series)
                 if all(isinstance(each, Partition) for each in pieces.values()):
-                    return info
-            return self._writer.put(
+                    return info, 0
+            extended = self._writer.put(
                 name,
                 series,
                 joined_sources(info.source, source),
                 joined_findings(info.findings, tuple(findings)),
                 pieces,
             )
+            return extended, extended.rows - info.rows
 
     def remove(self, name: str) -> DatasetInfo | None:
         """Remove data set ``name`` and return what it was, None if its manifest was damaged.

@@ -5,7 +5,9 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pexpect
@@ -210,9 +212,86 @@ def test_a_ban_ends_with_code_5_and_says_what_is_stored(
     code, _, err = run("BTC/USDT", "--timeframe", "1m", "--since", iso(_START))
 
     assert code == 5
-    assert "2000 new candles are stored, the same command continues" in err
+    assert "2,000 new candles are stored, the same command continues" in err
     assert "binance has banned this address for 120 s" in err
     assert store.info("test-binance-BTC-USDT-1m").rows == 2000
+
+
+def test_an_end_that_comes_early_is_told_and_is_no_error(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = _CLOSED.slice(60, 1500)
+    words = ("--since", iso(_START), "--until", iso(_NOW))
+    with LoopbackExchange([closed], lambda: _NOW) as exchange:
+        for more in ((), ("--json",)):
+            with pytest.raises(SystemExit, match="0"):
+                main(_words(exchange, *words, *more)[2:])
+
+    said, told = capsys.readouterr().out.split("{", 1)
+    assert "nothing before 2024-01-01T01:00:00Z (asked from 2024-01-01T00:00:00Z)" in said
+    assert "nothing after 2024-01-02T01:00:00Z (asked until 2024-01-04T00:00:00Z)" in said
+    (document,) = json.loads("{" + told)["downloads"]
+    assert document["nothing_after"]["candles"] == 4320 - 1500
+    assert document["nothing_before"]["candles"] == 60
+
+
+def test_where_nobody_sees_a_bar_long_waits_are_told(
+    run: Run, exchange: LoopbackExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    exchange.inject(Faults((Fault(FaultKind.UNAVAILABLE, count=4, where="klines"),)))
+
+    code, _, err = run("BTC/USDT", "--timeframe", "1h", "--since", iso(_START))
+
+    assert code == 0
+    assert {1.0, 2.0, 4.0, 8.0} <= set(waited)
+    assert err.splitlines() == [
+        "test-binance-BTC-USDT-1h: no answer from binance that can be used, "
+        f"asking again in {seconds} s"
+        for seconds in (4, 8)
+    ]
+
+
+def test_without_any_candle_nothing_is_said_to_continue(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        LoopbackExchange([_CLOSED.slice(0, 10)], lambda: _NOW) as exchange,
+        pytest.raises(SystemExit, match="3"),
+    ):
+        main(_words(exchange, "--since", iso(_START + HOUR))[2:])
+
+    err = capsys.readouterr().err
+    assert "no candle from" in err
+    assert "continues" not in err
+    assert "stopped" not in err
+
+
+def test_what_a_file_would_be_refused_for_is_named(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    market = _CLOSED.slice(0, 1500)
+    high, close = market.high.copy(), market.close.copy()
+    high[700] = close[700] = close[700] * 3.0
+    odd = replace(market, high=high, close=close)
+    words = ("--since", iso(_START))
+    with LoopbackExchange([odd], lambda: _NOW) as exchange:
+        for more in (("--json",), ()):
+            with pytest.raises(SystemExit, match="0"):
+                main(_words(exchange, *words, *more, "--name", f"odd{len(more)}")[2:])
+        with pytest.raises(SystemExit, match="0"):
+            main(_words(exchange, *words, "--name", "known", "--on", "outlier=warn")[2:])
+
+    first, said = capsys.readouterr().out.split("\n", 1)
+    (refused,) = json.loads(first)["downloads"][0]["would_be_refused"]
+    assert (refused["code"], refused["count"]) == ("outlier", 1)
+    assert (
+        "though a file would be refused for it: outlier (1); see `adan-core data check odd0`"
+        in said
+    )
+    assert said.count("would be refused") == 1, "what the operator allows is not held against it"
 
 
 @pytest.mark.slow
@@ -273,7 +352,7 @@ def test_ctrl_c_ends_it_cleanly_and_says_what_is_stored(
         terminal.expect("2,000 new candles")
         terminal.expect(r"0:\d\d:\d\d")  # what is left
         terminal.sendintr()
-        terminal.expect("2000 new candles are stored, the same command continues")
+        terminal.expect("2,000 new candles are stored, the same command continues")
         terminal.expect(pexpect.EOF)
         assert "Traceback" not in terminal.before
     assert terminal.exitstatus == 130

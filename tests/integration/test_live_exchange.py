@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from adan_core.data.exchange_client import SIMULATED_HEADER
 from adan_core.data.live import ExchangeFeed, LiveLimits
 from adan_core.data.live_check import Comparison
 from adan_core.data.live_shelf import CandleShelf
-from adan_core.data.live_venue import SIMULATED_HEADER, ExchangeVenue, VenueName
+from adan_core.data.live_venue import ExchangeVenue, VenueName
 from adan_core.data.series import CandleSeries
 from adan_core.data.store import CandleStore
 from adan_core.data.synthetic import SimulatedMarket

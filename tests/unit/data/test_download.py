@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from adan_core.data.download import Download, Downloaded, Reached
+from adan_core.data.download import Download, Downloaded, Reached, Stretch
 from adan_core.data.findings import FindingCode, Limits, Policy, Treatment, treatable
 from adan_core.data.raw import RawCandles
 from adan_core.data.series import CandleSeries
@@ -306,3 +306,39 @@ def test_progress_reaches_its_total_and_counts_time_not_candles(tmp_path: Path) 
     assert whole[-1].done == 1200
     assert whole[-1].added == 1102
     assert (_END - _START) // DAY == 50
+
+
+def test_what_was_asked_for_outside_the_candles_there_are_is_told(tmp_path: Path) -> None:
+    source = _Scripted(_without(slice(0, 10), slice(1000, 1200)))
+
+    done = _run(source, CandleStore(tmp_path))
+
+    assert done.holes == ()
+    assert done.before == Stretch(_START, _START + 10 * HOUR, 10)
+    assert done.after == Stretch(_START + 1000 * HOUR, _END, 200)
+    again = _run(source, CandleStore(tmp_path), since=None)
+    assert (again.before, again.after) == (None, done.after)
+    whole = _run(_Scripted(_all()), CandleStore(tmp_path))
+    assert (whole.before, whole.after) == (None, None)
+
+
+def test_only_what_no_other_download_has_stored_meanwhile_counts_as_added(tmp_path: Path) -> None:
+    store = CandleStore(tmp_path)
+    other = _Scripted(_without(slice(900, 1200)))
+
+    class _Overtaken(_Scripted):
+        """While its second page comes, another download stores three quarters of everything."""
+
+        def batches(
+            self, since: Milliseconds | None, until: Milliseconds | None
+        ) -> Iterator[RawCandles]:
+            for number, page in enumerate(_Scripted.batches(self, since, until)):
+                if number == 1:
+                    assert _run(other, store).added == 850
+                yield page
+
+    done = _run(_Overtaken(_all()), store)
+
+    assert (done.info.rows, done.added) == (1200, 350)
+    assert done.added_within == (_START, _END)
+    assert _run(_Scripted(_all()), store).added_within is None

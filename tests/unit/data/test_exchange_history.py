@@ -11,7 +11,7 @@ import pytest
 from adan_core.data.exchange_client import open_client
 from adan_core.data.exchange_history import ATTEMPTS, LONGEST_PAUSE, ExchangeHistory
 from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import RetryableError
+from adan_core.domain.errors import DataError, RetryableError
 from adan_core.domain.time import DAY, HOUR, MINUTE, SECOND, ManualClock, Milliseconds
 from tests.answering_server import Answer, AnsweringServer, Request, answering
 
@@ -217,3 +217,42 @@ def test_pauses_double_up_to_a_limit_and_chance_shortens_them() -> None:
         _times(history, _NOON - HOUR)
 
     assert waits == [0.75 * min(2.0**attempt, LONGEST_PAUSE) for attempt in range(ATTEMPTS - 1)]
+
+
+@contextmanager
+def _at_home(now: Milliseconds) -> Iterator[Callable[[Milliseconds], ExchangeHistory]]:
+    """Give what asks Binance's own address, answered here, whose clock shows ``now``."""
+    with closing(open_client("binance")) as client:
+        client.load_markets = lambda: {"BTC/USDT": {"spot": True}}
+        client.feature_value = lambda *_: 1000
+        client.fetch_time = lambda: now
+        client.last_request_url = "https://api.binance.com/api/v3/time"
+        yield lambda ours: ExchangeHistory(
+            client, "BTC/USDT", Timeframe(MINUTE), ManualClock(ours), lambda _: None, lambda: 0.0
+        )
+
+
+def test_an_exchange_of_another_day_is_not_believed() -> None:
+    with _at_home(_NOW) as ask:
+        for ours in (_NOW - 50 * 365 * DAY, _NOW - DAY - 1, _NOW + DAY + 1):
+            with pytest.raises(
+                DataError, match=r"binance tells the time 2023-11-15T12:00:30Z"
+            ) as told:
+                ask(ours)
+            assert "within a day of this machine's" in str(told.value)
+            assert "set this machine's clock" in str(told.value)
+        for ours in (_NOW - DAY, _NOW + DAY):
+            history = ask(ours)
+            assert (history.now, history.synthetic) == (_NOW, False)
+            assert history.description == "binance at api.binance.com, history"
+
+
+def test_a_test_venue_lives_in_any_year_and_its_candles_are_synthetic() -> None:
+    with answering(_Bitstamp([])) as server, closing(open_client("bitstamp", server.url)) as client:
+        clock = ManualClock(_NOW - 50 * 365 * DAY)
+        history = ExchangeHistory(
+            client, "BTC/USD", Timeframe(MINUTE), clock, lambda _: None, lambda: 0.0
+        )
+
+    assert history.synthetic
+    assert history.description == "test-bitstamp at 127.0.0.1, history"
