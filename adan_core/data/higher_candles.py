@@ -51,7 +51,8 @@ def gather(
         bucket = open_time[row] // duration
         if marks[0] >= 0 and marks[0] != bucket:
             # A gap swallowed the candle that would have completed it: it is over all the same.
-            higher[:, count] = forming
+            for figure in range(5):
+                higher[figure, count] = forming[figure]
             count += 1
             marks[0] = _NO_BUCKET
         if marks[0] == _DISCARDED and marks[1] != bucket:
@@ -74,7 +75,8 @@ def gather(
             forming[3] = closes[row]
             forming[4] += volumes[row]
         if marks[0] >= 0 and (open_time[row] + base) % duration == 0:
-            higher[:, count] = forming
+            for figure in range(5):
+                higher[figure, count] = forming[figure]
             count += 1
             marks[0] = _NO_BUCKET
         seen[row] = count

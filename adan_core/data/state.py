@@ -67,6 +67,8 @@ class StateStream:
         self._time = np.empty(1, dtype=np.int64)
         self._values = np.empty((5, 1), dtype=np.float64)
         self._row = np.empty((1, len(self.columns)), dtype=np.float64)
+        # Read-only like a series' columns, lest everything be compiled once more for them.
+        self._candle = tuple(_read_only(each) for each in (self._time, *self._values))
 
     def push(self, candle: Candle) -> Floats | None:
         """Return the market's state at the close of ``candle``, None while the indicators warm up.
@@ -85,9 +87,8 @@ class StateStream:
         values[2, 0] = candle.low
         values[3, 0] = candle.close
         values[4, 0] = candle.volume
-        warming = self._fill(
-            self._time, values[0], values[1], values[2], values[3], values[4], self._row
-        )
+        time, opens, highs, lows, closes, volumes = self._candle
+        warming = self._fill(time, opens, highs, lows, closes, volumes, self._row)
         return None if warming else self._row[0].copy()
 
     def push_series(self, series: CandleSeries) -> Floats:
@@ -163,6 +164,12 @@ class StateStream:
         for number, column in enumerate(self._spec.external):
             known = self._spec.external_data[column.name].current()
             out[:, 2 * number], out[:, 2 * number + 1] = known.at(close_time, column.max_age)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def build_frame(

@@ -3,7 +3,7 @@
 A stream calls it with one candle, a batch with many; what is carried from call to call is arrays.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ Integers = NDArray[np.int64]
 
 # A block's rows of the state stay in the processor's cache while every column of it is written.
 _BLOCK = 512
+# A literal 0 is a type of its own to numba, and what is called with it is compiled once more.
+_NONE = cast("int", np.int64(0))
 
 
 class Layout(NamedTuple):
@@ -158,13 +160,14 @@ def _run_entries(
 
 
 @compiled
-def _spread(history: Floats, seen: Integers, window: int, first: int, out: Floats) -> None:
+def _spread(
+    history: Floats, seen: Integers, window: int, width: int, first: int, out: Floats
+) -> None:
     """Write each row's ``window`` newest closed candles of a rung, the oldest first.
 
     ``history`` begins with the ``window`` candles before the block; ``seen`` says how many of the
     block's had closed at each row. The rung's columns begin at ``first``.
     """
-    width = history.shape[1]
     for row in range(out.shape[0]):
         column = first
         for age in range(window - 1, -1, -1):
@@ -188,13 +191,17 @@ def _fill_windows(
     """Write one rung's windows from column ``first`` on, and carry the newest to the next block."""
     window = layout.windows[rung]
     width = layout.widths[rung]
-    carried = memory.rows[first : first + window * width].reshape((window, width))
-    history = scratch.history[: window + count, 0:width]
-    history[:window] = carried
+    history = scratch.history
+    # Cell by cell: numba takes seconds to compile an assignment to a slice.
+    for slot in range(window):
+        for index in range(width):
+            history[slot, index] = memory.rows[first + slot * width + index]
     if count > 0:
-        _run_entries(layout, memory, rung, 0, width, candles, count, history[window:, 0:width])
-    _spread(history, scratch.seen, window, first, out)
-    carried[:] = history[count:]
+        _run_entries(layout, memory, rung, _NONE, width, candles, count, history[window:, 0:width])
+    _spread(history, scratch.seen, window, width, first, out)
+    for slot in range(window):
+        for index in range(width):
+            memory.rows[first + slot * width + index] = history[count + slot, index]
 
 
 @compiled
@@ -213,12 +220,13 @@ def _fill_block(
     if share.begin < share.end:
         if window == 1:
             columns = out[:, share.begin : share.end]
-            _run_entries(layout, memory, 0, share.begin, share.end, candles, rows, columns)
-            memory.rows[share.begin : share.end] = columns[rows - 1]
+            _run_entries(layout, memory, _NONE, share.begin, share.end, candles, rows, columns)
+            for column in range(share.begin, share.end):
+                memory.rows[column] = out[rows - 1, column]
         else:
             for row in range(rows):
                 scratch.seen[row] = row + 1
-            _fill_windows(layout, memory, scratch, 0, 0, candles, rows, out)
+            _fill_windows(layout, memory, scratch, _NONE, _NONE, candles, rows, out)
     if share.higher:
         first = window * layout.widths[0]
         for rung in range(1, layout.durations.shape[0]):
