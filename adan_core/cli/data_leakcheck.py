@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
-from adan_core.cli.data_reading import SCHEMA_VERSION
+from adan_core.cli.data_reading import SCHEMA_VERSION, Progress
 from adan_core.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from adan_core.data.features import FeatureSet
     from adan_core.data.series import CandleSeries
     from adan_core.data.split import Split
+    from adan_core.data.state import StateFrame
     from adan_core.domain.candles import Timeframe
     from adan_core.learning.leakcheck import LeakReport
     from adan_core.learning.leakcheck_changes import History
@@ -155,7 +156,9 @@ def leakcheck(arguments: argparse.Namespace, context: Context) -> int:
             f"{arguments.candles} candles, {arguments.instants} instants, seed {arguments.seed}",
             "two candles, one instant and a seed >= 0, at least",
         )
-    subject = _subject(arguments, context.settings(), context)
+    with Progress(context) as progress:
+        progress.say("reading candles and features")
+        subject = _subject(arguments, context.settings(), context)
     if arguments.self_test:
         return _self_test(subject, arguments, context)
     return _check(subject, arguments, context)
@@ -182,7 +185,7 @@ def _check(subject: _Subject, arguments: argparse.Namespace, context: Context) -
     from adan_core.learning.leakcheck_warm_up import measure_warm_up
 
     history = subject.newest(arguments.candles)
-    ready = subject.pipeline.state(history).ready
+    ready = _first_state(subject, history, context).ready
     with _bar(context, "changing the future") as tell:
         report = subject.check(subject.pipeline, history, ready, arguments.instants, tell)
     with _bar(context, "beginning later") as tell:
@@ -213,7 +216,7 @@ def _self_test(subject: _Subject, arguments: argparse.Namespace, context: Contex
     from adan_core.cli.data_leakcheck_report import self_test_lines
     from adan_core.learning.leakcheck_planted import planted_leaks
 
-    needed = subject.pipeline.state(subject.newest(arguments.candles)).ready
+    needed = _first_state(subject, subject.newest(arguments.candles), context).ready
     history = subject.newest(min(max(_SELF_TEST_CANDLES, 3 * needed), arguments.candles))
     frame = subject.pipeline.state(history)
     training = subject.split(history).training
@@ -240,6 +243,19 @@ def _self_test(subject: _Subject, arguments: argparse.Namespace, context: Contex
         for line in (str(subject), "", *self_test_lines(judged)):
             context.say(line)
     return 3 if escaped else 0
+
+
+def _first_state(subject: _Subject, history: "History", context: Context) -> "StateFrame":
+    """Return the state as it is, and regimes once: whatever is compiled for them is compiled now."""
+    count = len(history.series)
+    with Progress(context) as progress:
+        progress.say(
+            f"computing {count:,} states; where their code is not compiled yet, about a minute more"
+        )
+        frame = subject.pipeline.state(history)
+        progress.say(f"telling the regimes of {count:,} candles")
+        subject.pipeline.regime(history.series)
+    return frame
 
 
 def _training_begins(model: "ServiceModel | None", ready: int) -> int:

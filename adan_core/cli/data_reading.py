@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from adan_core.cli.context import Context
+from adan_core.cli.context import Context, printable
 from adan_core.domain.errors import UsageError
 from adan_core.domain.time import iso
 
@@ -154,7 +154,8 @@ class Progress:
     def say(self, text: str) -> None:
         """Replace the line by ``text``."""
         if self._shown:
-            self._stream.write(f"\r\x1b[K{text}")
+            line = printable(text, self._stream.encoding).replace("\n", "\\n")
+            self._stream.write(f"\r\x1b[K{line}")
             self._stream.flush()
 
     def clear(self) -> None:

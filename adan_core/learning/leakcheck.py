@@ -128,18 +128,24 @@ class _Ledger:
     def compare(
         self, before: _Table, after: _Table, instant: int, change: str, history: History, ahead: int
     ) -> None:
-        """Compare all rows at or before ``instant``; ``ahead`` 0 if what was changed was known."""
-        rows = min(len(before.rows), len(after.rows), instant + 1 - before.first)
+        """Compare all rows at or before ``instant``; ``ahead`` 0 if what was changed was known.
+
+        A row that is lacking now differs in every column.
+        """
+        rows = min(len(before.rows), instant + 1 - before.first)
         if rows < 1:
             return
         self._columns = max(self._columns, len(before.columns))
         self._comparisons += 1
+        there = min(rows, len(after.rows))
         old = np.ascontiguousarray(before.rows[:rows])
-        new = np.ascontiguousarray(after.rows[:rows])
+        new = np.full_like(old, np.nan)
+        new[:there] = after.rows[:there]
         differs = old.view(np.int64) != new.view(np.int64)
         if differs.any():
             # A figure that is not there yet is the same, whatever the bits that say so.
             differs &= ~(np.isnan(old) & np.isnan(new))
+        differs[there:] = True
         if not differs.any():
             return
         self._leaking |= {before.columns[place]: None for place in np.flatnonzero(differs.any(0))}
@@ -154,7 +160,7 @@ class _Ledger:
                 bar=bar,
                 time=int(close_time[bar]),
                 expected=_text(before.columns[place], old[row, place]),
-                found=_text(before.columns[place], new[row, place]),
+                found=_text(before.columns[place], new[row, place]) if row < there else "no row",
                 instant=instant,
                 instant_time=int(close_time[instant]),
                 change=change,
@@ -233,6 +239,11 @@ def _check_future(
     for change in Change:
         other = changed(base.history, bar + 1, change, reach, seed)
         frame = pipeline.state(other)
+        if len(frame.market) < bar + 1:
+            # Rows were dropped: nothing that is computed from them can be told by its candle.
+            short = _Table(frame.columns, frame.market, 0)
+            ledgers[Stage.STATE].compare(before[Stage.STATE], short, bar, change, base.history, 1)
+            continue
         # What was measured with a candle that is changed now may differ: it is not compared.
         fitted = base.split.training.stop <= bar + 1
         normaliser = (

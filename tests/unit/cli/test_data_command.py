@@ -1,6 +1,8 @@
 """`adan-core data`: what it says, what it stores, and with which code it ends."""
 
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,6 +206,27 @@ def test_a_hostile_file_name_commands_no_terminal_and_fakes_no_line(
     assert not {"\x1b", "\x9b"} & set(out + listed)
     _, _, err = run("import", "\x1b[2J\udcff.csv")
     assert r"\x1b[2J\udcff.csv" in err
+
+
+class Terminal(io.StringIO):
+    """Text that somebody reads at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_hostile_file_name_commands_no_terminal_while_it_is_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    hostile = tmp_path / "a\x1b]0;owned\x07\nb.csv"
+    run("sample", "--rows", "100")
+    assert run("export", "BTC-SIM-5m", str(hostile))[0] == 0
+
+    shown = screen.getvalue().replace("\r\x1b[K", "")
+    assert "writing a\\x1b]0;owned\\x07\\nb.csv" in shown
+    assert not set(shown) & set("\x1b\x07\n")
 
 
 def test_json_says_a_name_that_is_no_text(run: Run, store: CandleStore, tmp_path: Path) -> None:

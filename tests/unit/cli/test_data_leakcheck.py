@@ -1,7 +1,9 @@
 """`adan-core data leakcheck`: what it says of a clean program and of a leaking one, and its exit code."""
 
 import dataclasses
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,37 @@ def test_wrong_words_are_answered_with_what_is_right(
     ended, out, err = run(*words)
     assert (ended, out) == (code, "")
     assert message in err
+
+
+class Terminal(io.StringIO):
+    """Text that somebody reads at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("more", [(), ("--self-test",)])
+def test_a_person_is_told_what_is_computed_before_the_first_bar(
+    run: Run, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    seen: list[str] = []
+    honest = leakcheck_stages.program_pipeline
+
+    def program(*arguments: Any) -> Pipeline:  # noqa: ANN401 - handed through
+        pipeline = honest(*arguments)
+
+        def state(history: History) -> StateFrame:
+            seen.append(screen.getvalue())
+            return pipeline.state(history)
+
+        return dataclasses.replace(pipeline, state=state)
+
+    monkeypatch.setattr(leakcheck_stages, "program_pipeline", program)
+    run(*SHORT, *more)
+
+    assert "reading candles and features" in seen[0]
+    assert seen[0].endswith(
+        "computing 2,500 states; where their code is not compiled yet, about a minute more"
+    )

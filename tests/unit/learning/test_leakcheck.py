@@ -27,7 +27,7 @@ from adan_core.learning.leakcheck_instants import choose_instants
 from adan_core.learning.leakcheck_planted import planted_leaks
 from adan_core.learning.leakcheck_stages import Pipeline, Stage, program_pipeline
 from adan_core.learning.leakcheck_warm_up import measure_warm_up
-from adan_core.learning.regime import WARM_UP
+from adan_core.learning.regime import WARM_UP, RegimeHistory
 from tests.leaking_market import (
     LADDER,
     SPEC,
@@ -284,6 +284,52 @@ def test_a_change_before_the_instant_is_none_of_its_business(
     """Columns may depend on all that came before: a lag is no leak."""
     lagged = in_column(honest, 0, lambda _series, values: np.append([np.nan] * 7, values[:-7]))
     assert checked(lagged, history, 100, 600, 1_000).cause is None
+
+
+@pytest.mark.parametrize("dropped", [1, 5])
+def test_a_row_that_is_dropped_for_what_follows_is_a_leak(
+    honest: Pipeline, history: History, dropped: int
+) -> None:
+    """The last rows are dropped where the series ends before it used to: all rows left are equal."""
+    whole = len(history.series)
+
+    def state(given: History) -> StateFrame:
+        frame = honest.state(given)
+        kept = len(given.series) if len(given.series) == whole else len(given.series) - dropped
+        return dataclasses.replace(
+            frame, market=frame.market[:kept], close_time=frame.close_time[:kept]
+        )
+
+    bar = 700
+    report = checked(dataclasses.replace(honest, state=state), history, bar)
+    cause = report.cause
+    assert cause is not None
+    assert cause.leak is not None
+    assert (cause.stage, cause.leak.bar, cause.leak.found) == (
+        Stage.STATE,
+        bar + 1 - dropped,
+        "no row",
+    )
+    assert (cause.leak.change, cause.ahead) == (Change.END, dropped)
+    assert cause.leaking == COLUMNS
+
+
+def test_a_regime_that_is_dropped_for_what_follows_is_a_leak(
+    honest: Pipeline, history: History
+) -> None:
+    def regime(series: CandleSeries) -> RegimeHistory:
+        known = honest.regime(series)
+        kept = len(series) if len(series) == len(history.series) else 650
+        return dataclasses.replace(
+            known, regimes=known.regimes[:kept], probabilities=known.probabilities[:kept]
+        )
+
+    report = checked(dataclasses.replace(honest, regime=regime), history, 700)
+
+    assert report.cause is not None
+    assert report.cause.leak is not None
+    assert (report.cause.stage, report.cause.leak.bar) == (Stage.REGIME, 650)
+    assert report.cause.leak.found == "no row"
 
 
 def test_too_short_a_history_is_refused(honest: Pipeline) -> None:
