@@ -45,9 +45,7 @@ def trading_environment(
         settings.learning.steps,
         seed,
         SystemClock().now(),
-        _shared_cache(
-            locations.data_cache, settings.cache.memory_bytes, settings.cache.disk_bytes
-        ),
+        _shared_cache(locations.data_cache, settings.cache.memory_bytes, settings.cache.disk_bytes),
     ).plan
     return TradingEnvironment(
         plan.training, plan.learning.exposures, plan.capital, plan.learning.episode_length, seed
