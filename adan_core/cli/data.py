@@ -73,7 +73,7 @@ def _import(arguments: argparse.Namespace, context: Context) -> int:
         examined = examine(arguments.file, reading_of(arguments, context), progress.say)
         series = examined.series()
         name = arguments.name or dataset_name(examined.symbol, examined.timeframe)
-        progress.say(f"storing {len(series)} candles")
+        progress.say(f"storing {len(series):,} candles")
         source = printable(arguments.file.name).replace("\n", "\\n")
         store = CandleStore(context.home.datasets)
         if arguments.add:

@@ -250,13 +250,13 @@ def _say(
     if checked.info is None:
         kind = "SIMULATED " if checked.synthetic else ""
         context.say(
-            f"{checked.name}: {kind}{checked.symbol} {checked.timeframe}, {checked.rows} rows"
+            f"{checked.name}: {kind}{checked.symbol} {checked.timeframe}, {checked.rows:,} rows"
         )
     else:
         context.say(f"{describe(checked.info)}; its content has the hash it was stored with")
     if agreement is not None:
         context.say(
-            f"  {agreement.common} candles in common, at most {agreement.largest:.2%} apart; "
+            f"  {agreement.common:,} candles in common, at most {agreement.largest:.2%} apart; "
             f"returns agree {agreement.as_stamped:.2f} as stamped"
         )
     say_findings(findings, context)

@@ -81,7 +81,7 @@ def features(arguments: argparse.Namespace, context: Context) -> int:
         model = None
         if arguments.model is not None:
             model = open_registry(context.home).load(arguments.model, schema_hash)
-        progress.say(f"computing {len(series)} states")
+        progress.say(f"computing {len(series):,} states")
         frame = cached_frame(series, ladder, spec, context.cache(settings))
         start = 0 if since is None else series.index_at(since)
         stop = len(series)

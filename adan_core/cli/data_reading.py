@@ -139,8 +139,8 @@ def describe(info: "DatasetInfo") -> str:
     """Return a stored data set in one line."""
     kind = " SIMULATED" if info.synthetic else ""
     return (
-        f"{info.name}:{kind} {info.symbol} {info.timeframe}, {info.rows} candles "
-        f"({info.missing} missing), {iso(info.start)} to {iso(info.end)}, hash {info.content_hash}"
+        f"{info.name}:{kind} {info.symbol} {info.timeframe}, {info.rows:,} candles "
+        f"({info.missing:,} missing), {iso(info.start)} to {iso(info.end)}, hash {info.content_hash}"
     )
 
 

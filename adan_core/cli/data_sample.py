@@ -143,7 +143,7 @@ def sample(arguments: argparse.Namespace, context: Context) -> int:
             }
         )
     else:
-        context.say(f"wrote {len(series)} SIMULATED candles of {timeframe} to {arguments.output}")
+        context.say(f"wrote {len(series):,} SIMULATED candles of {timeframe} to {arguments.output}")
     return 0
 
 
@@ -164,7 +164,7 @@ def _make(
     context: Context,
     progress: Progress,
 ) -> "tuple[CandleSeries, dict[str, pl.Series]]":
-    """Return the candles, and what only their maker knows of each, by column."""
+    """Return the candles, and what only their maker knows of each, by column, where labels are wanted."""
     import polars as pl
 
     from adan_core.data.processes import PROCESSES
@@ -176,17 +176,22 @@ def _make(
     if arguments.process != _REGIMES:
         progress.say("making candles")
         path = PROCESSES[arguments.process](symbol, timeframe, arguments.seed, rows)
-        knowledge = {"hidden_state": pl.Series(path.hidden)}
-        if arguments.labels is not None:
-            costs = context.settings().costs
-            cost = -log1p(-costs.fee_rate - costs.slippage_rate)
-            knowledge["best_exposure"] = pl.Series(path.best_exposures(cost))
-        return path.series, knowledge
+        if arguments.labels is None:
+            return path.series, {}
+        costs = context.settings().costs
+        cost = -log1p(-costs.fee_rate - costs.slippage_rate)
+        return path.series, {
+            "hidden_state": pl.Series(path.hidden),
+            "best_exposure": pl.Series(path.best_exposures(cost)),
+        }
     market = SimulatedMarket(symbol, timeframe, arguments.seed)
     parts = []
     for start in range(0, rows, _BATCH):
         progress.say(f"making candles: {start / rows:.0%}")
         parts.append(market.candles(start, min(_BATCH, rows - start)))
+    if arguments.labels is None:
+        return concatenate(parts), {}
+    progress.say("telling the regimes")
     names = pl.Series([str(regime) for regime in REGIMES])
     return concatenate(parts), {"regime": names.gather(market.regimes(0, rows).tolist())}
 

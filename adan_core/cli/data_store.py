@@ -1,6 +1,7 @@
 """``adan-core data list | export | remove``: what the store holds, handed out, taken away."""
 
 import argparse
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ def configure_list(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``data list``."""
     parser.epilog = (
         "A data set that is damaged is listed as such, with what to do about it.\n\n"
+        "On a narrow terminal hash, source, size and holes are left out as needed; --json has them.\n\n"
         "exit codes: 0 all are whole, 3 one is damaged\n\n"
         "examples:\n  adan-core data list\n  adan-core data list --json"
     )
@@ -53,7 +55,7 @@ def list_datasets(arguments: argparse.Namespace, context: Context) -> int:
     elif good or damaged:
         rows = [_row(info, size) for info, size in good]
         rows += [[name, "DAMAGED", *["N/A"] * (len(_HEAD) - 2)] for name, _ in damaged]
-        for line in table(_HEAD, sorted(rows)):
+        for line in _fitting([_HEAD, *sorted(rows)], context):
             context.say(line)
         for name, why in damaged:
             context.warn(f"{name}: {why}")
@@ -66,6 +68,31 @@ def list_datasets(arguments: argparse.Namespace, context: Context) -> int:
 
 
 _HEAD = ["name", "market", "candles", "missing", "from", "to", "on disk", "hash", "source"]
+
+
+_NARROW = (
+    "hash",
+    "source",
+    "on disk",
+    "missing",
+)  # what a narrow terminal goes without, the first first
+
+
+def _fitting(rows: list[list[str]], context: Context) -> list[str]:
+    """Return the table without what its terminal has no room for; whole where there is none."""
+    shown = list(_HEAD)
+    lines = table(rows[0], rows[1:])
+    if not context.stdout.isatty():
+        return lines
+    width = shutil.get_terminal_size().columns
+    for column in _NARROW:
+        if max(map(len, lines)) <= width:
+            break
+        place = shown.index(column)
+        del shown[place]
+        rows = [[*row[:place], *row[place + 1 :]] for row in rows]
+        lines = table(rows[0], rows[1:])
+    return lines
 
 
 def _row(info: "DatasetInfo", size: int) -> list[str]:

@@ -47,6 +47,10 @@ def export_chunks(chunks: Iterable[CandleSeries], path: Path, replace: bool) -> 
     ending = next((each for each in _SINKS if path.name.lower().endswith(each)), None)
     if ending is None:
         raise UsageError(f"{path.name}", f"a name ending in {', '.join(_SINKS)}")
+    if path.is_dir():
+        raise UsageError(
+            f"{path} is a folder", "a file", f"name one in it, like {path}/candles{ending}"
+        )
     if path.exists() and not replace:
         raise UsageError(f"{path} exists", "a new file", "add --replace, or name another file")
     frames = (_labelled(chunk) for chunk in chunks if len(chunk))

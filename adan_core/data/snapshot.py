@@ -12,6 +12,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds
+from adan_core.resilience.files import open_regular
 
 
 class Snapshot:
@@ -34,7 +35,7 @@ class Snapshot:
         with ExitStack() as opening:
             for partition in self._between(start, end):
                 try:
-                    file = opening.enter_context((folder / partition.file).open("rb"))
+                    file = opening.enter_context(open_regular(folder / partition.file))
                 except OSError as error:
                     raise DataError(f"{partition.file} is unreadable ({error.strerror})") from error
                 self._files.append((partition, file))

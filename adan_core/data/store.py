@@ -32,7 +32,7 @@ from adan_core.data.store_version_1 import read_version_1
 from adan_core.data.store_writer import StoreWriter
 from adan_core.domain.errors import AlreadyRunning, DataError
 from adan_core.domain.time import Milliseconds
-from adan_core.resilience.files import ExclusiveLock, exclusive_lock
+from adan_core.resilience.files import ExclusiveLock, exclusive_lock, open_regular
 
 __all__ = ["CandleStore", "DatasetInfo", "check_name", "dataset_name"]
 
@@ -146,7 +146,7 @@ class CandleStore:
         """
         _check_candles(name, series)
         with self._writing():
-            if not replace and self._layout.manifest(name).exists():
+            if not replace and self._layout.has_manifest(name):
                 old = self.info(name)
                 if old.content_hash != series.content_hash:
                     raise DataError(
@@ -179,7 +179,7 @@ class CandleStore:
         """
         _check_candles(name, series)
         with self._writing():
-            if not self._layout.manifest(name).exists():
+            if not self._layout.has_manifest(name):
                 info = self._writer.put(name, series, source, tuple(findings), _by_month(series))
                 return info, info.rows
             info, whole = self._look(name, lambda info, whole: (info, whole))
@@ -206,15 +206,23 @@ class CandleStore:
         DataError if there is none, if a newer ADAN wrote it, or if another process keeps writing;
         SystemFailure if the disk refuses.
         """
-        self._manifest(check_name(name))
+        self._removable(check_name(name))
         with self._writing():
-            content = self._manifest(name)
-            try:
-                info = self._described(name, content)[0]
-            except DataError:
-                info = None
+            info = self._removable(name)
             self._writer.remove(name)
         return info
+
+    def _removable(self, name: str) -> DatasetInfo | None:
+        """Return what data set ``name`` is, None if it is damaged; DataError as `remove`."""
+        try:
+            content = self._content(name)
+        except OSError:
+            return None
+        self._check_age(name, content)
+        try:
+            return self._described(name, content)[0]
+        except DataError:
+            return None
 
     def _look(self, name: str, look: Callable[[DatasetInfo, CandleSeries | None], _Seen]) -> _Seen:
         """Return what ``look`` makes of a data set, asked again if it was replaced meanwhile.
@@ -234,18 +242,31 @@ class CandleStore:
 
     def _manifest(self, name: str) -> bytes:
         """Return the bytes of a manifest; DataError if there is none or a newer ADAN wrote it."""
-        path = self._layout.manifest(name)
         try:
-            content = path.read_bytes()
-        except FileNotFoundError as error:
+            content = self._content(name)
+        except OSError as error:
+            raise DataError(
+                f"data set {name!r} cannot be used: its manifest is unreadable ({error.strerror})",
+                f"a file this user may read: {self._layout.manifest(name)}",
+                f"make it readable, or remove it (`adan-core data remove {name}`)",
+            ) from error
+        self._check_age(name, content)
+        return content
+
+    def _content(self, name: str) -> bytes:
+        """Return the bytes of a manifest; DataError if there is none, OSError if it is unreadable."""
+        if not self._layout.has_manifest(name):
             known = ", ".join(self.names()) or "none yet"
             raise DataError(
                 f"no data set {name!r}",
                 f"one of: {known}",
                 "import a file with `adan-core data import`, or make one with `adan-core data sample`",
-            ) from error
-        except OSError as error:
-            raise DataError(f"{path}: {error.strerror}", "a readable file") from error
+            )
+        with open_regular(self._layout.manifest(name)) as file:
+            return file.read()
+
+    def _check_age(self, name: str, content: bytes) -> None:
+        """Refuse (DataError) what a newer ADAN wrote."""
         version = schema_version(content)
         if version is not None and version > SCHEMA_VERSION:
             raise DataError(
@@ -253,7 +274,6 @@ class CandleStore:
                 f"at most {SCHEMA_VERSION}: a newer ADAN wrote it",
                 "use that ADAN, or import the data set under another name",
             )
-        return content
 
     def _described(self, name: str, content: bytes) -> tuple[DatasetInfo, CandleSeries | None]:
         """Return what a manifest says, and the candles if it is of version 1; DataError if damaged."""

@@ -1,7 +1,8 @@
 """Where the store keeps what: a manifest beside a folder of partitions; and what crashes left there."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ class StoreLayout:
     def manifest(self, name: str) -> Path:
         """Return the manifest of data set ``name``."""
         return self.root / f"{name}.json"
+
+    def has_manifest(self, name: str) -> bool:
+        """Return whether something has its name; a link to nothing has, it may be unplugged."""
+        return os.path.lexists(self.manifest(name))
 
     def folder(self, name: str) -> Path:
         """Return the folder of its partitions."""
@@ -55,11 +60,10 @@ class StoreLayout:
         """
         # What cannot be removed now is in nobody's way, and the next writer tries again.
         with suppress(OSError):
-            for path in tuple(self._leftovers(name, kept)):
-                path.unlink(missing_ok=True)
-            for other in self._abandoned():
-                for path in tuple(self._partitions(other)):
-                    path.unlink(missing_ok=True)
+            _unlink_each(self._leftovers(name, kept))
+        for other in self._abandoned():
+            with suppress(OSError):
+                _unlink_each(self._partitions(other))
                 self.folder(other).rmdir()
 
     def version_1_files(self, name: str) -> tuple[Path, ...]:
@@ -78,9 +82,15 @@ class StoreLayout:
     def _abandoned(self) -> tuple[str, ...]:
         """Return the names of folders without a manifest: never finished, or half removed."""
         names = [path.name.removesuffix(_ENDING) for path in self.root.glob(f"*{_ENDING}")]
-        return tuple(name for name in names if not self.manifest(name).exists())
+        return tuple(name for name in names if not self.has_manifest(name))
 
     def _partitions(self, name: str) -> Iterator[Path]:
         folder = self.folder(name)
         if folder.is_dir():
             yield from (path for path in folder.iterdir() if _IN_FOLDER.fullmatch(path.name))
+
+
+def _unlink_each(paths: Iterable[Path]) -> None:
+    for path in tuple(paths):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from adan_core.data.series import COLUMNS, CandleSeries
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds
+from adan_core.resilience.files import open_regular
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +35,8 @@ def read_version_1(root: Path, sidecar: bytes) -> tuple[DatasetInfo, CandleSerie
     if Path(record.file).name != record.file:
         raise DataError("its manifest names files that are not its own")
     try:
-        data = (root / record.file).read_bytes()
+        with open_regular(root / record.file) as file:
+            data = file.read()
     except OSError as error:
         raise DataError(f"{record.file} is unreadable ({error.strerror})") from error
     frame = parse(data, record.file_hash, record.file)

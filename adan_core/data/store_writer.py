@@ -10,7 +10,7 @@ from adan_core.data.partitions import Partition, encode
 from adan_core.data.series import CandleSeries
 from adan_core.data.store_layout import StoreLayout
 from adan_core.domain.errors import SystemFailure
-from adan_core.resilience.files import fsync_folder, make_folder, write_atomically
+from adan_core.resilience.files import fsync_folder, make_folder, open_regular, write_atomically
 
 
 class StoreWriter:
@@ -64,10 +64,16 @@ class StoreWriter:
         return info
 
     def remove(self, name: str) -> None:
-        """Remove a data set: its manifest, then its partitions. SystemFailure if the disk refuses."""
+        """Remove a data set: its manifest, then its partitions. SystemFailure if the disk refuses.
+
+        What stands in the manifest's place goes, too, but no folder with something in it.
+        """
         manifest = self._layout.manifest(name)
         try:
-            manifest.unlink()
+            if manifest.is_dir() and not manifest.is_symlink():
+                manifest.rmdir()
+            else:
+                manifest.unlink()
         except OSError as error:
             raise SystemFailure(
                 f"{manifest} could not be removed: {error.strerror}",
@@ -106,6 +112,7 @@ class StoreWriter:
 def _bytes_of(path: Path) -> bytes | None:
     """Return what a file holds, None if there is none that can be read."""
     try:
-        return path.read_bytes()
+        with open_regular(path) as file:
+            return file.read()
     except OSError:
         return None

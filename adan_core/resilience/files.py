@@ -1,5 +1,6 @@
 """Files that are whole or absent, folders nobody else reads, and locks that die with their process."""
 
+import errno
 import fcntl
 import json
 import os
@@ -101,14 +102,34 @@ def whole_or_absent(path: Path, mode: int = 0o600, *, durable: bool = True) -> I
             fsync_folder(path.parent)
     except OSError as error:
         raise SystemFailure(
-            f"{path} could not be written: {error.strerror or error}",
-            "a disk with room that keeps what it is given",
-            "free space or check the disk, then try again",
+            f"{path} could not be written: {error.strerror or error}", *_what_helps(error.errno)
         ) from error
     finally:
         if not placed:
             with suppress(OSError):  # a disk that refused before may refuse this, too
                 temporary.unlink(missing_ok=True)
+
+
+def _what_helps(number: int | None) -> tuple[str, str]:
+    """Return what is expected and what to do where the system refused to write with that errno."""
+    if number in {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT}:
+        return "a path where a file can be", "name another file"
+    if number in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return "a place this user may write", "name another place, or let this user write there"
+    return (
+        "a disk with room that keeps what it is given",
+        "free space or check the disk, then try again",
+    )
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Return the file at ``path``, opened to be read; OSError if it is anything but a plain file.
+
+    Something else may never answer: a pipe into which nobody writes is not waited for.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return path.open("rb")
 
 
 def fsync_folder(folder: Path) -> None:

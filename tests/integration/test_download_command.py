@@ -76,7 +76,9 @@ def test_it_says_what_it_stored_and_that_it_is_simulated(run: Run, store: Candle
     code, out, err = run("BTC/USDT", "--timeframe", "1m", "--since", iso(_START))
 
     assert (code, err) == (0, "")
-    assert "stored test-binance-BTC-USDT-1m: SIMULATED BTC/USDT 1m, 4320 candles (0 missing)" in out
+    assert (
+        "stored test-binance-BTC-USDT-1m: SIMULATED BTC/USDT 1m, 4,320 candles (0 missing)" in out
+    )
     assert "4,320 new candles" in out
     assert "behind this machine's" in out
     assert store.read("test-binance-BTC-USDT-1m").content_hash == _CLOSED.content_hash

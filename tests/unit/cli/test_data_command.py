@@ -256,3 +256,19 @@ def test_a_time_without_a_zone_is_answered_with_one_that_is_understood(run: Run)
     written = err.partition("write ")[2].partition(" ")[0]
     assert written == "2024-01-01T00:00:00Z"
     assert instant_of(written) == instant_of("2024-01-01")
+
+
+def test_regimes_are_told_only_where_labels_are_wanted(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        pytest.fail("nobody asked for labels")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SimulatedMarket, "regimes", never)
+        code, out, _ = run("sample", "--rows", "1500", "--output", str(tmp_path / "x.csv"))
+    assert code == 0
+    assert "wrote 1,500 SIMULATED candles" in out
+    labels = tmp_path / "labels.parquet"
+    assert run("sample", "--rows", "1500", "--labels", str(labels))[0] == 0
+    assert set(polars.read_parquet(labels)["regime"]) <= {str(each) for each in Regime}

@@ -1,7 +1,9 @@
 """`adan-core data list | export | remove`: what is said, what becomes of the files, which code."""
 
+import dataclasses
 import io
 import json
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -66,6 +68,75 @@ def test_the_list_says_what_is_simulated_where_it_is_from_and_how_large(
     assert record["content_hash"] == SERIES.content_hash
     assert record["bytes_on_disk"] == store.size_on_disk("real") > 1000
     assert (record["rows"], record["missing"], record["synthetic"]) == (150, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "head"),
+    [(200, ("on", "disk", "hash", "source")), (88, ("on", "disk")), (75, ("to",)), (66, ("to",))],
+)
+def test_a_narrow_terminal_gets_a_narrow_list(
+    run: Run,
+    store: CandleStore,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    head: tuple[str, ...],
+) -> None:
+    store.write("simulated", dataclasses.replace(SERIES, synthetic=True), "a venue of long name")
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run("list")[0] == 0
+    lines = screen.getvalue().splitlines()
+    assert max(map(len, lines)) <= columns
+    assert tuple(lines[0].split()[-len(head) :]) == head
+    assert ("missing" in lines[0]) == (columns > 66)
+
+
+@pytest.mark.parametrize("place", ["folder", "dangling", "pipe", "self"])
+def test_what_stands_in_a_manifest_s_place_is_damage_and_can_be_removed(
+    run: Run, store: CandleStore, place: str
+) -> None:
+    manifest = store.root / "real.json"
+    manifest.unlink()
+    if place == "folder":
+        manifest.mkdir()
+    elif place == "pipe":
+        os.mkfifo(manifest)
+    else:
+        manifest.symlink_to("gone.json" if place == "dangling" else "real.json")
+    store.write("other", SERIES, "prices.csv")
+    assert list(store.root.glob("real.candles/*")), "what a link led to may come back"
+    code, out, err = run("list")
+    assert code == 3
+    assert out.splitlines()[-1].split()[:2] == ["real", "DAMAGED"]
+    assert "adan-core data remove real" in err
+    assert "no data set" not in err
+    code, out, _ = run("remove", "real", "--yes")
+    assert (code, out) == (0, "removed real, which was damaged\n")
+    assert run("list")[0] == 0
+    assert not list(store.root.glob("real*"))
+
+
+def test_a_folder_with_something_in_it_is_not_removed(run: Run, store: CandleStore) -> None:
+    manifest = store.root / "real.json"
+    manifest.unlink()
+    (manifest / "notes").mkdir(parents=True)
+    code, _, err = run("remove", "real", "--yes")
+    assert code == 7
+    assert "not empty" in err
+    assert (manifest / "notes").is_dir()
+
+
+@pytest.mark.parametrize("words", [("check", "real"), ("export", "real", "out.csv")])
+def test_a_pipe_in_a_partition_s_place_keeps_nobody_waiting(
+    run: Run, store: CandleStore, words: tuple[str, ...]
+) -> None:
+    partition = next(store.root.glob("real.candles/*"))
+    partition.unlink()
+    os.mkfifo(partition)
+    code, out, err = run(*words)
+    assert (code, out) == (3, "")
+    assert "not a plain file" in err
 
 
 @pytest.mark.parametrize("damage", ["manifest", "gone", "short"])
@@ -168,14 +239,24 @@ def test_a_disk_that_is_full_leaves_no_half_of_a_file(
         (("export", "real", "x.csv", "--since", "soon"), 2, "2021-01-01"),
         (("export", "real", "x.csv", "--since", "2030-01-01"), 3, "other dates"),
         (("export", "real", "x.csv", "--since", "2021-03-01", "--until", "2021-02-01"), 2, "end"),
+        (("export", "real", "folder.csv", "--replace"), 2, "is a folder"),
+        (("export", "real", f"{'n' * 245}.csv"), 7, "name another file"),
         (("remove", "nothing", "--yes"), 3, "one of: real"),
         (("remove", "../real", "--yes"), 3, "name"),
         (("remove", "real"), 2, "--yes"),
     ],
 )
 def test_wrong_words_are_answered_with_what_is_right(
-    run: Run, store: CandleStore, words: tuple[str, ...], code: int, message: str
+    run: Run,
+    store: CandleStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    code: int,
+    message: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.csv").mkdir()
     ended, out, err = run(*words)
     assert (ended, out) == (code, "")
     assert message in err

@@ -299,3 +299,19 @@ def test_nobody_removes_or_adds_while_another_writes(root: Path) -> None:
         store.append("name", LONGER, "new")
     assert len(refused) == 3
     assert state(root) == LONGER.content_hash
+
+
+def test_a_foreign_folder_keeps_nothing_from_being_cleaned(root: Path) -> None:
+    store = CandleStore(root)
+    for name in ("a-foreign", "b-left"):
+        store.write(name, OLD, "made")
+    for manifest in root.glob("?-*.json"):
+        manifest.unlink()
+    foreign = root / "a-foreign.candles" / "notes.txt"
+    foreign.write_text("mine")
+
+    store.write("new", OLD, "made")
+
+    assert [each.name for each in root.glob("*.candles/*.txt")] == ["notes.txt"]
+    assert not (root / "b-left.candles").exists()
+    assert sorted(each.name for each in (root / "a-foreign.candles").iterdir()) == ["notes.txt"]
