@@ -232,9 +232,9 @@ def portfolio_vector(
 
     Cash is a share of equity, all positions counted. Exposure is the position's share of the most
     it may be, ``cap`` of equity, so that an agent trained with the whole purse reads the same
-    number under a tier's cap; unrealised return and the distances to stop and take-profit are fractions of the close (0 where there is none),
-    drawdown a fraction of the peak; ``held``, the candles closed since the one of its entry (0 at
-    that one's own close), is squashed into [0, 1).
+    number under a tier's cap. Unrealised return and the distances to stop and take-profit are
+    fractions of the close (0 where there is none), drawdown a fraction of the peak. ``held``, the
+    candles closed since the one of its entry (0 at that one's own close), is squashed into [0, 1).
     """
     out[0] = cash / equity if equity > 0.0 else 0.0
     out[1] = quantity * close / (equity * cap) if equity > 0.0 and cap > 0.0 else 0.0
