@@ -108,8 +108,10 @@ def sample(arguments: argparse.Namespace, context: Context) -> int:
     _check_labels(arguments)
     with Progress(context) as progress:
         series, knowledge = _make(arguments, symbol, timeframe, context, progress)
-        planted = _plant(arguments, series)
-        series = planted.series
+        planted = None
+        if arguments.labels is not None or any(getattr(arguments, what) for what in _INCIDENTS):
+            planted = _plant(arguments, series)
+            series = planted.series
         source = f"simulated, {arguments.process}, seed {arguments.seed}" + "".join(
             f", {getattr(arguments, what):g} {what} per 1000"
             for what in _INCIDENTS
@@ -123,7 +125,7 @@ def sample(arguments: argparse.Namespace, context: Context) -> int:
             from adan_core.data.export import export
 
             export(series, arguments.output, replace=arguments.replace)
-        if arguments.labels is not None:
+        if arguments.labels is not None and planted is not None:
             _write_labels(arguments.labels, planted, knowledge, source)
     if arguments.output is None:
         if arguments.json:
