@@ -4,7 +4,7 @@ import json
 import signal
 from collections.abc import Callable
 
-from tests.tour.commands import MINE, end_core, start_core
+from tests.tour.commands import MINE, end, put_down, start_core, start_sandbox
 from tests.tour.place import PASSPHRASE, Place
 from tests.tour.terminal import Terminal
 
@@ -17,6 +17,8 @@ def acts() -> tuple[tuple[str, Callable[[Place], None]], ...]:
     return (
         ("help, and answers as JSON", _answers),
         ("files of other kinds", _files),
+        ("rough candles: compared, exported, looked into, removed", _rough),
+        ("downloads that go on, and a paper account on an exchange's candles", _exchange),
         ("keys in a sealed file", _keys),
         ("prompts and a progress bar on a terminal", _prompts),
         ("training that is stopped, resumed, refused", _training),
@@ -103,6 +105,59 @@ def _files(place: Place) -> None:
     )
 
 
+def _rough(place: Place) -> None:
+    version = ('"schema_version":',)
+    sample = "data sample --rows 3000 --timeframe 1h --gaps 3 --outages 1 --jumps 2 --name rough"
+    place.run(_CORE, *sample.split(), "--labels", "labels.parquet", shows=("100 missing",))
+    shows = ("deviation [warn]", "outage [warn]", "missing [warn]", "candles in common")
+    place.run(_CORE, *"data check rough --against practice".split(), shows=shows)
+    month = "--since 2024-02-01 --until 2024-03-01"
+    export = f"data export rough february.parquet {month} --json"
+    place.run(_CORE, *export.split(), shows=version)
+    shows = ("690 candles in common", "it can be imported")
+    place.run(_CORE, *"data check february.parquet --against rough".split(), shows=shows)
+    place.run(_CORE, *"data check practice --fresh --json".split(), shows=version)
+    place.run(_CORE, *f"data features rough --output rough.parquet {month} --json".split())
+    leakcheck = "data leakcheck --dataset made.json --symbol BTC/USDT"
+    place.run(_CORE, *leakcheck.split(), code=2, shows=("--symbol",))
+    leakcheck = "data leakcheck --dataset rough --instants 4 --json"
+    place.run(_CORE, *leakcheck.split(), shows=version)
+    place.run(_CORE, *"data remove rough".split(), code=2, shows=("--yes",))
+    place.run(_CORE, *"data remove rough --yes --json".split(), shows=('"removed":"rough"',))
+    place.run(_CORE, *"data cache --json".split(), shows=version)
+    place.run(_CORE, *"data cache --clear".split(), shows=("removed", "0 entries"))
+
+
+def _exchange(place: Place) -> None:
+    shown = place.run(_CORE, "models", "list").splitlines()
+    shipped = next(line.split()[0] for line in shown if " shipped " in line)
+    paced = ("--port", "9141", "--pace", "1", "--fault", "repeated=3", "--fault", "disconnected=20")
+    sandbox = start_sandbox(place, *paced)
+    try:
+        for venue in ("binance", "kraken"):
+            words = f"data download BTC/SIM ETH/SIM --exchange {venue} --timeframe 5m".split()
+            words += ["--base-url", "http://127.0.0.1:9141"]
+            code = 3 if venue == "kraken" else 0  # it keeps its newest 720 candles only
+            place.run(_CORE, *words, "--since", "2024-01-01", code=code, shows=("stored test-",))
+            place.run(_CORE, *words, "--json", shows=('"schema_version":',))
+        market = (
+            *("market.source=exchange", "exchange.name=binance", "market.symbols=[BTC/SIM]"),
+            *("exchange.base_url=http://127.0.0.1:9141", "market.timeframe=5m"),
+            *("exchange.second=kraken", "exchange.second_base_url=http://127.0.0.1:9141"),
+        )
+        told = [word for setting in market for word in ("--set", setting)]
+        core = start_core(place, *told, "--model", shipped)
+        try:
+            place.run(_CORE, "status", shows=("SIMULATED TEST VENUE", "stream: "))
+            place.run(_CORE, "status", "--json", shows=('"stream":{',))
+            end(place, core)
+        finally:
+            put_down(core)
+        end(place, sandbox)
+    finally:
+        put_down(sandbox)
+
+
 def _keys(place: Place) -> None:
     words = ("keys", "set", "kraken", "--sealed-file")
     place.run(_CORE, "keys", "--help", shows=("set",))
@@ -166,11 +221,9 @@ def _kills(place: Place) -> None:
         core.send_signal(signal.SIGUSR1)
         place.run(_CORE, "halt", "--json", shows=('"phase":"confirmed"',))
         place.run(_CORE, "status", shows=("HALTED",))
-        end_core(place, core, signal.SIGTERM)
+        end(place, core, signal.SIGTERM)
     finally:
-        if core.poll() is None:
-            core.kill()
-            core.communicate()
+        put_down(core)
     place.run(_CORE, "status", code=9, shows=("no core is running here", "kill latch: HALT"))
     place.run(_CORE, "rearm", typed="REARM\n", shows=("latch removed",))
     place.run(_CORE, "halt", "--reason", "away", shows=("latched on disk",))

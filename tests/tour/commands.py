@@ -22,6 +22,18 @@ _SHOWS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("adan-core", "data", "sample"): ("SIMULATED",),
     ("adan-core", "data", "list"): ("practice", "SIMULATED"),
     ("adan-core", "data", "check"): ("its content has the hash it was stored with",),
+    ("adan-core", "data", "features"): (
+        "wrote 20,000 rows",
+        "to seen.parquet: SIMULATED BTC/SIM 1h",
+    ),
+    ("adan-core", "data", "leakcheck"): (
+        "clean: nothing at or before an instant",
+        "1d:mean_distance",
+    ),
+    ("adan-core", "data", "leakcheck", "--self-test"): ("all 11 planted leaks were caught",),
+    ("adan-core", "data", "export"): ("wrote 20,000 SIMULATED BTC/SIM 1h candles",),
+    ("adan-core", "data", "cache"): (" of 4,096 MB",),
+    ("adan-core", "data", "download"): ("stored test-binance-BTC-SIM-5m: SIMULATED", "new candles"),
     ("adan-core", "data", "import"): ("stored btc: BTC/USDT 1h", "0 missing"),
     ("adan-core", "train"): ("is sealed", "adan-core evaluate"),
     ("adan-core", "models", "list"): ("shipped", "operator"),
@@ -40,7 +52,7 @@ def readme(place: Place) -> None:
     _write_my_candles(place)
     for block in blocks():
         if any(line.waits for line in block):
-            _beside_a_core(place, block)
+            _beside_what_waits(place, block)
         else:
             for line in block:
                 _carry_out(place, line)
@@ -56,29 +68,30 @@ def _carry_out(place: Place, line: Line) -> None:
         words, typed = [*words, "--passphrase-stdin"], f"{PASSPHRASE}\n"
     if words[1] == "rearm":
         typed = "REARM\n"
-    shows = next((_SHOWS[tuple(words[:n])] for n in (3, 2) if tuple(words[:n]) in _SHOWS), None)
+    told = (tuple(words[:n]) for n in (4, 3, 2))
+    shows = next((_SHOWS[begins] for begins in told if begins in _SHOWS), None)
     if shows is None:
         raise Mismatch(f"the tour does not know what `{line}` must show: add it to _SHOWS")
     place.run(*words, typed=typed, shows=shows)
 
 
-def _beside_a_core(place: Place, block: tuple[Line, ...]) -> None:
-    """Start the block's core, carry out the other lines beside it, and end it as README says."""
-    core: subprocess.Popen[str] | None = None
+def _beside_what_waits(place: Place, block: tuple[Line, ...]) -> None:
+    """Start the block's core or sandbox, carry out the lines beside it, and end it with ctrl-c."""
+    waiting: subprocess.Popen[str] | None = None
     try:
         for line in block:
             if line.waits:
-                core = start_core(place, *line.words[2:])
+                start = start_sandbox if line.words[1] == "sandbox" else start_core
+                waiting = start(place, *line.words[2:])
             elif line.program == "adan-tui":
                 _look_in(place, line)
             else:
                 _carry_out(place, line)
-        if core is not None:
-            end_core(place, core)
+        if waiting is not None:
+            end(place, waiting)
     finally:
-        if core is not None and core.poll() is None:
-            core.kill()
-            core.communicate()
+        if waiting is not None:
+            put_down(waiting)
 
 
 def start_core(place: Place, *words: str) -> "subprocess.Popen[str]":
@@ -110,13 +123,39 @@ def start_core(place: Place, *words: str) -> "subprocess.Popen[str]":
         pause.wait(0.5)
 
 
-def end_core(place: Place, core: "subprocess.Popen[str]", number: int = signal.SIGINT) -> None:
-    """End a core as ctrl-c does, and check that it went in order."""
-    os.kill(core.pid, number)
-    said, _ = core.communicate(timeout=60)
-    print(f"  the core ended -> {core.returncode}", flush=True)
-    if core.returncode != 0 or "Traceback" in said:
-        place.wrong.append(f"the core ended with {core.returncode}:\n{said}")
+def start_sandbox(place: Place, *words: str) -> "subprocess.Popen[str]":
+    """Start `adan-core sandbox` and wait until it says where it listens."""
+    print("  adan-core sandbox &", flush=True)
+    sandbox = subprocess.Popen(
+        ["adan-core", "sandbox", *words],
+        cwd=place.desk,
+        env=place.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    first = sandbox.stdout.readline() if sandbox.stdout else ""
+    if "SIMULATED exchange at http://127.0.0.1:" not in first:
+        sandbox.kill()
+        said, _ = sandbox.communicate()
+        raise Mismatch(f"the sandbox did not come up: {first}{said}")
+    return sandbox
+
+
+def end(place: Place, waiting: "subprocess.Popen[str]", number: int = signal.SIGINT) -> None:
+    """End a core or a sandbox as ctrl-c does, and check that it went in order."""
+    os.kill(waiting.pid, number)
+    said, _ = waiting.communicate(timeout=60)
+    print(f"  it ended -> {waiting.returncode}", flush=True)
+    if waiting.returncode != 0 or "Traceback" in said:
+        place.wrong.append(f"what waited ended with {waiting.returncode}:\n{said}")
+
+
+def put_down(waiting: "subprocess.Popen[str]") -> None:
+    """Kill a core or a sandbox that a mismatch left behind."""
+    if waiting.poll() is None:
+        waiting.kill()
+        waiting.communicate()
 
 
 def _look_in(place: Place, line: Line) -> None:

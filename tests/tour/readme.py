@@ -26,8 +26,9 @@ class Line:
 
     @property
     def waits(self) -> bool:
-        """Whether it is a core that runs until somebody ends it."""
-        return self.words[:2] == ("adan-core", "run") and "replay" not in self.words
+        """Whether it runs until somebody ends it: a core or a sandbox."""
+        core = self.words[:2] == ("adan-core", "run") and "replay" not in self.words
+        return core or self.words[:2] == ("adan-core", "sandbox")
 
     def __str__(self) -> str:
         return shlex.join(self.words)

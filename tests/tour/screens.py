@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.tour.commands import end_core, start_core
+from tests.tour.commands import end, put_down, start_core
 from tests.tour.place import Place
 from tests.tour.readme import ROOT
 from tests.tour.terminal import Terminal
@@ -219,14 +219,12 @@ def _elsewhere(place: Place) -> None:
             screen.press("F12")
             screen.see("HALT CONFIRMED")
             _rearm(screen)
-            end_core(place, core)
+            end(place, core)
             screen.see("NO ANSWER from the core")
             screen.press("F10")
             screen.ends(0)
     finally:
-        if core.poll() is None:
-            core.kill()
-            core.communicate()
+        put_down(core)
 
 
 def _replaying(place: Place) -> None:

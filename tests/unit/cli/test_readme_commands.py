@@ -18,11 +18,12 @@ def of(program: str) -> list[Line]:
 
 
 def test_the_blocks_are_found_whole() -> None:
-    first, tour, control, mine = blocks()
+    first, tour, control, mine, exchange = blocks()
     assert [str(line) for line in first] == ["make run", "make test"]
     assert str(tour[0]) == "adan-core doctor"
     assert [line for line in control if line.waits] == [control[0]]
     assert mine[0].words[:3] == ("adan-core", "data", "import")
+    assert [line for line in exchange if line.waits] == [exchange[0]]
 
 
 @pytest.mark.parametrize("line", of("adan-core"), ids=str)
@@ -54,6 +55,7 @@ def test_make_has_every_target_that_readme_names() -> None:
 
 _ACTIONS = [
     *("data import", "data list", "data check", "data sample", "data features", "data leakcheck"),
+    *("data download", "data export", "data remove", "data cache"),
     *("models list", "models show"),
     *("keys set", "keys list", "keys remove", "config show", "config check", "config locations"),
 ]
