@@ -110,22 +110,22 @@ def _rough(place: Place) -> None:
     sample = "data sample --rows 3000 --timeframe 1h --gaps 3 --outages 1 --jumps 2 --name rough"
     place.run(_CORE, *sample.split(), "--labels", "labels.parquet", shows=("100 missing",))
     shows = ("deviation [warn]", "outage [warn]", "missing [warn]", "candles in common")
-    place.run(_CORE, *"data check rough --against practice".split(), shows=shows)
+    place.run(_CORE, *["data", "check", "rough", "--against", "practice"], shows=shows)
     month = "--since 2024-02-01 --until 2024-03-01"
     export = f"data export rough february.parquet {month} --json"
     place.run(_CORE, *export.split(), shows=version)
-    shows = ("690 candles in common", "it can be imported")
-    place.run(_CORE, *"data check february.parquet --against rough".split(), shows=shows)
-    place.run(_CORE, *"data check practice --fresh --json".split(), shows=version)
+    same = ("690 candles in common", "it can be imported")
+    place.run(_CORE, *["data", "check", "february.parquet", "--against", "rough"], shows=same)
+    place.run(_CORE, *["data", "check", "practice", "--fresh", "--json"], shows=version)
     place.run(_CORE, *f"data features rough --output rough.parquet {month} --json".split())
     leakcheck = "data leakcheck --dataset made.json --symbol BTC/USDT"
     place.run(_CORE, *leakcheck.split(), code=2, shows=("--symbol",))
     leakcheck = "data leakcheck --dataset rough --instants 4 --json"
     place.run(_CORE, *leakcheck.split(), shows=version)
-    place.run(_CORE, *"data remove rough".split(), code=2, shows=("--yes",))
-    place.run(_CORE, *"data remove rough --yes --json".split(), shows=('"removed":"rough"',))
-    place.run(_CORE, *"data cache --json".split(), shows=version)
-    place.run(_CORE, *"data cache --clear".split(), shows=("removed", "0 entries"))
+    place.run(_CORE, *["data", "remove", "rough"], code=2, shows=("--yes",))
+    place.run(_CORE, *["data", "remove", "rough", "--yes", "--json"], shows=('"removed":"rough"',))
+    place.run(_CORE, *["data", "cache", "--json"], shows=version)
+    place.run(_CORE, *["data", "cache", "--clear"], shows=("removed", "0 entries"))
 
 
 def _exchange(place: Place) -> None:

@@ -12,6 +12,7 @@ from tests.tour.readme import ROOT
 
 ANSWERS = ROOT / "docs" / "untouched.md"
 PACKAGES = ("adan_core", "adan_tui")
+_COMPILED = ("compiled", "compiled_inline", "compiled_spliced")
 _ANSWER = re.compile(r"^- `([\w.]+)`: (\S.*)$", re.MULTILINE)
 
 
@@ -93,6 +94,4 @@ def _lines(node: ast.AST) -> Iterator[int]:
 
 
 def _is_kernel(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return any(
-        isinstance(one, ast.Name) and one.id == "compiled" for one in function.decorator_list
-    )
+    return any(isinstance(one, ast.Name) and one.id in _COMPILED for one in function.decorator_list)
