@@ -181,7 +181,7 @@ class TradingThread:
                 if not await parts.feed.prepare():
                     return
                 # Beside the loop, which goes on beating while kernels are compiled.
-                await asyncio.to_thread(_warm, parts)
+                await asyncio.to_thread(warm, parts)
             if await self._reconcile(parts):
                 await self._follow_market(parts)
         finally:
@@ -299,7 +299,8 @@ class TradingThread:
         loop.call_soon_threadsafe(take_on)
 
 
-def _warm(parts: TradingParts) -> None:
+def warm(parts: TradingParts) -> None:
+    """Read past candles, and have every kernel ready that a candle needs: nothing compiles later."""
     prepare_kernels()
     parts.engine.warm(parts.feed.history(WARM_CANDLES))
 

@@ -24,6 +24,7 @@ from adan_core.trading.policy import RegimeReader
 
 # Of a long history only the newest row is kept, so it need not be in memory at once.
 _PIECE = 10_000
+_MADE = Candle(0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
 
 @dataclass(slots=True)
@@ -47,6 +48,13 @@ class Desk:
         self.closes.append((close_time, candle.close))
         while self.closes[0][0] < close_time - DAY:
             self.closes.popleft()
+
+    def prepare(self) -> None:
+        """Let a made candle in and forget it, before any other: a real one then compiles nothing."""
+        for part in (self.stream, self.regimes):
+            untouched = part.memory()
+            part.push(_MADE)
+            part.restore(untouched)
 
     def warm(self, history: CandleSeries) -> None:
         """Let past candles in, at once; the state is the one that they leave one by one.

@@ -152,6 +152,8 @@ class TradingEngine:
     def warm(self, history: Sequence[CandleSeries]) -> None:
         """Let past candles into states and regimes; no decision is taken on them."""
         self._enter(EngineState.WARMING, "reading past candles")
+        for desk in self._desks.values():
+            desk.prepare()
         for series in history:
             self._desks[series.symbol].warm(series)
 
