@@ -4,11 +4,24 @@ import json
 import signal
 from collections.abc import Callable
 
+from adan_core.indicators.table import INDICATORS
 from tests.tour.commands import MINE, end, put_down, start_core, start_sandbox
 from tests.tour.place import PASSPHRASE, Place
 from tests.tour.terminal import Terminal
 
 _CORE = "adan-core"
+# What an indicator's parameters are where 14 would not do.
+_PARAMETERS = {
+    "fast": "12",
+    "slow": "26",
+    "signal": "9",
+    "smoothing": "3",
+    "short": "12",
+    "long": "96",
+    "acceleration": "0.02",
+    "maximum": "0.2",
+    "deviations": "2.0",
+}
 _KEY = "a-key-for-the-tour\na-secret-for-the-tour"
 
 
@@ -35,6 +48,27 @@ def kernels(place: Place) -> None:
     place.run(_CORE, "evaluate", "--dataset", "few")
     place.run(_CORE, "backtest", "--strategy", "sma", "--dataset", "few")
     place.run(_CORE, "run", "--mode", "replay", "--dataset", "few")
+    _write_features(place, "every.yaml")
+    seen = ("data", "features", "few", "--features", "every.yaml", "--output", "every.parquet")
+    place.run(_CORE, *seen, shows=(f"of {len(INDICATORS) + 2} columns",))
+
+
+def _write_features(place: Place, file: str, external: str = "") -> None:
+    """Write a feature set of every indicator there is, as an operator's own."""
+    lines = [
+        "schema_version: 2",
+        "name: every",
+        "windows: [1, 1, 1]",
+        *external.splitlines(),
+        "features:",
+    ]
+    for name, indicator in INDICATORS.items():
+        rungs = "0, 1, 2" if name == "log_return" else "0"  # each timeframe needs one at least
+        given = ", ".join(_PARAMETERS.get(one, "14") for one in indicator.parameters)
+        lines.append(
+            f"  - {{name: {name}, function: {name}, parameters: [{given}], timeframes: [{rungs}]}}"
+        )
+    (place.desk / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _answers(place: Place) -> None:
@@ -122,10 +156,24 @@ def _rough(place: Place) -> None:
     place.run(_CORE, *leakcheck.split(), code=2, shows=("--symbol",))
     leakcheck = "data leakcheck --dataset rough --instants 4 --json"
     place.run(_CORE, *leakcheck.split(), shows=version)
+    _external(place)
     place.run(_CORE, *["data", "remove", "rough"], code=2, shows=("--yes",))
     place.run(_CORE, *["data", "remove", "rough", "--yes", "--json"], shows=('"removed":"rough"',))
     place.run(_CORE, *["data", "cache", "--json"], shows=version)
     place.run(_CORE, *["data", "cache", "--clear"], shows=("removed", "0 entries"))
+
+
+def _external(place: Place) -> None:
+    """Give the agent a column of the operator's own, with times of its own."""
+    stamps = [f"2024-{month:02}-01T00:00:00Z,0.{month}" for month in range(1, 13)]
+    file = place.desk / "mood.csv"
+    file.write_text("\n".join(["time,mood", *stamps]) + "\n", encoding="utf-8")
+    _write_features(place, "mood.yaml", "external: [{name: mood, max_age: 24h}]")
+    setting = f"external={{mood: {file}}}"
+    seen = ("data", "features", "rough", "--features", "mood.yaml", "--output", "mood.parquet")
+    place.run(_CORE, "--set", setting, *seen, shows=(f"of {len(INDICATORS) + 4} columns",))
+    check = ("data", "leakcheck", "--dataset", "rough", "--features", "mood.yaml")
+    place.run(_CORE, "--set", setting, *check, "--instants", "4")
 
 
 def _exchange(place: Place) -> None:
