@@ -251,7 +251,8 @@ class TradingThread:
             await parts.orders.drain()
             await parts.orders.cancel_entries()
             await parts.orders.collect()
-            self._look()
+            if self.view is not None:  # before the first one the account is not known yet
+                self._look()
             parts.journal.close()
             await parts.exchange.close()
         finally:

@@ -176,3 +176,21 @@ def test_what_cannot_be_is_refused_with_a_remedy_before_anything_starts(
     unknown = [*real, "--set", "exchange.name=binanc"]
     assert "did you mean binance" in adan("run", *unknown, "--model", shipped_model(), code=2)
     assert not locations.state.exists()
+
+
+def test_a_core_ended_before_it_knows_its_account_tells_no_figures(
+    sandbox: Callable[..., tuple[subprocess.Popen[str], list[str]]],
+    started: Callable[..., Core],
+) -> None:
+    exchange, words = sandbox()
+    exchange.kill()
+    exchange.wait()
+    core = started(*words, "--model", shipped_model())
+
+    def waits_for_its_exchange() -> bool:
+        stream = (status().get("market") or {}).get("stream") or {}
+        return bool(stream.get("paused"))
+
+    until("the exchange is gone", alive(core, waits_for_its_exchange))
+    assert core.end() == 0
+    assert "equity" not in core.said
