@@ -109,6 +109,7 @@ class ExchangeFeed:
         self._failing = False
         self._silent = False
         self._paused = "fetching past candles"
+        self._storing = False
 
     # -- what others see ------------------------------------------------------------------------
 
@@ -211,8 +212,8 @@ class ExchangeFeed:
         if silent:
             why = f" ({watch.failure})" if watch.failure else ""
             self._paused = f"the stream is silent{why}; opening it again"
-        elif 0 < watch.opened == watch.heard_from == self._up_to_date_for:
-            self._paused = ""
+        elif 0 < watch.opened == watch.heard_from == self._up_to_date_for and not self._storing:
+            self._paused = ""  # a stream that speaks is no news of a disk that refuses
         if silent and not self._silent:
             self._alarm(
                 "stream",
@@ -301,11 +302,13 @@ class ExchangeFeed:
                 return
 
     async def _take(self, symbol: str, candles: Sequence[Candle]) -> None:
+        self._storing = True
         await self._waiting.insist(
             lambda: asyncio.to_thread(self._shelf.append, symbol, candles, self._venue.host),
             "candles cannot be stored",
             DataError,
         )
+        self._storing = False
         known_at = self._time.now()  # nobody may decide on it before it is stored
         self._newest[symbol] = candles[-1]
         settled = self._after.get(symbol)

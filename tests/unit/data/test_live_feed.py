@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adan_core.data.live_shelf import CandleShelf
 from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Candle
 from adan_core.domain.errors import DataError
@@ -188,6 +190,37 @@ def test_a_silent_stream_pauses_decisions_reconnects_and_resumes_after_rest(tmp_
     assert [closed.settle_only for closed in bench.delivered] == [True, False, False, False]
     assert bench.venue.connections >= 3
     assert "stream" in bench.codes()
+
+
+def test_candles_that_cannot_be_stored_pause_decisions_until_they_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = bench_of(tmp_path, {BTC: market(60)})
+    locked = range(START + 30 * SECOND, START + 110 * SECOND)
+    append = CandleShelf.append
+
+    def refused(self: CandleShelf, symbol: str, candles: Sequence[Candle], host: str) -> None:
+        if bench.clock.now() in locked:
+            raise DataError("another process is writing")
+        append(self, symbol, candles, host)
+
+    monkeypatch.setattr(CandleShelf, "append", refused)
+    said: list[str] = []
+
+    def look() -> None:
+        # From the first candle that closes while the store is locked, some seconds on, to its end.
+        if START + 50 * SECOND < bench.clock.now() < START + 110 * SECOND:
+            said.append(bench.feed.stream.paused)
+
+    bench.each_tick = look
+    asyncio.run(bench.run(START + 4 * MINUTE))
+    assert len(said) > 100
+    assert all(said)
+    assert any("cannot be stored" in each for each in said)
+    assert bench.candles(BTC) == stored(bench, BTC)[-len(bench.candles(BTC)) :]
+    assert bench.feed.stream.paused == ""
+    assert bench.delivered[0].settle_only
+    assert not bench.delivered[-1].settle_only
 
 
 def test_a_stream_that_never_speaks_is_told_and_nothing_is_decided(tmp_path: Path) -> None:
