@@ -24,7 +24,10 @@ def test_kill_while_training_runs_restart_and_re_arm(
     place.prepare()
     latch = place.home / "state" / "kill.json"
     with Terminal(place, WORDS, columns, rows) as screen:
-        shown = screen.see("PAPER", "RUNNING", "SIMULATED", r"market \d\d-\d\d \d\d:\d\d")
+        # On a machine that has never run ADAN the kernels are compiled first.
+        shown = screen.see(
+            "PAPER", "RUNNING", "SIMULATED", r"market \d\d-\d\d \d\d:\d\d", within=180.0
+        )
         minute = shown.split("market ")[1].split("model")[0].strip()
         screen.see_gone(f"market {minute}")  # the market goes on
         screen.press("F5")
