@@ -180,7 +180,14 @@ class FeatureSet:
         """Return the state's column names: per timeframe, from its oldest candle shown to its newest.
 
         Each external column follows with a second one that says whether its value is known.
+        DataError if there are not as many timeframes as windows.
         """
+        if len(ladder) != len(self.windows):
+            raise DataError(
+                f"{len(ladder)} timeframes ({', '.join(map(str, ladder))}) for feature set {self.name}",
+                f"{len(self.windows)}, one per window",
+                "give the ladder in the settings and the windows of the feature set the same length",
+            )
         market = tuple(
             f"{timeframe}:{feature.name}" + (f"[-{age}]" if age else "")
             for rung, timeframe in enumerate(ladder)

@@ -32,9 +32,13 @@ _MICROSECONDS = 1e6
 
 @cache
 def _measured() -> dict[str, tuple[float, float]]:
-    """Return rows a second (median) and peak MB (largest) by library, in interleaved turns."""
+    """Return rows a second (median) and peak MB (largest) by library, in interleaved turns.
+
+    A first turn of each does not count: ADAN's kernels are compiled once per installation, which
+    takes memory of its own.
+    """
     turns: dict[str, list[dict[str, float]]] = {"polars": [], "pandas-ta": [], "adan": []}
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS + 1):
         for name, taken in turns.items():
             python = str(_PEERS) if name == "pandas-ta" else sys.executable
             done = subprocess.run(
@@ -44,7 +48,8 @@ def _measured() -> dict[str, tuple[float, float]]:
                 text=True,
                 env=os.environ | {"PYTHONWARNINGS": "ignore"},
             )
-            taken.append(json.loads(done.stdout))
+            if turn:
+                taken.append(json.loads(done.stdout))
     return {
         name: (
             statistics.median(each["rows"] for each in taken),

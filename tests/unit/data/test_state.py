@@ -240,6 +240,11 @@ def test_the_schema_hash_knows_whatever_else_an_observation_depends_on(
     assert dataclasses.replace(SPEC, name="other").schema_hash(LADDER) == SPEC.schema_hash(LADDER)
 
 
+def test_a_ladder_that_does_not_fit_the_windows_is_refused_in_words() -> None:
+    with pytest.raises(DataError, match="2 timeframes"):
+        SPEC.columns(LADDER[:2])
+
+
 def test_whole_numbers_are_one_schema_however_they_are_written() -> None:
     text = SHIPPED.read_text()
     spelt = text.replace("parameters: [12, 26, 9]", "parameters: [12.0, 26, 9.0]")
