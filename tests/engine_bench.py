@@ -19,9 +19,9 @@ from adan_core.domain.candles import ClosedCandles
 from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.state import Mode
 from adan_core.domain.time import ManualClock
+from adan_core.learning.bundle import ModelCard, ServiceModel
 from adan_core.learning.inference import NumpyPolicy
 from adan_core.learning.market import feature_set
-from adan_core.learning.registry import ModelCard, ServiceModel
 from adan_core.runtime.assembly import (
     WARM_CANDLES,
     Places,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from adan_core.data.state import StateFrame
     from adan_core.data.store import CandleStore
-    from adan_core.learning.registry import ServiceModel
+    from adan_core.learning.bundle import ServiceModel
 
 NORMALISED = "normalised:"
 _EPILOG = f"""\

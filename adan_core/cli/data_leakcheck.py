@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from adan_core.data.split import Split
     from adan_core.data.state import StateFrame
     from adan_core.domain.candles import Timeframe
+    from adan_core.learning.bundle import ServiceModel
     from adan_core.learning.leakcheck import LeakReport
     from adan_core.learning.leakcheck_changes import History
     from adan_core.learning.leakcheck_stages import Pipeline
-    from adan_core.learning.registry import ServiceModel
 
 Tell = Callable[[float], None]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from adan_core.data.features import FeatureSet
     from adan_core.data.series import CandleSeries
     from adan_core.data.sources import CandleSource
-    from adan_core.learning.registry import ServiceModel
+    from adan_core.learning.bundle import ServiceModel
 
 SIMULATED = "simulated"
 _SIMULATED_CANDLES = 60_000

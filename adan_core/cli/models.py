@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from adan_core.cli.context import Context
 
 if TYPE_CHECKING:
-    from adan_core.learning.registry import ServiceModel
+    from adan_core.learning.bundle import ServiceModel
 
 _EXAMPLES = """\
 examples:

@@ -25,12 +25,12 @@ from adan_core.learning.backtest import (
     run_targets,
     sma_cross_targets,
 )
+from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.inference import NumpyPolicy
 from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.metrics import PerformanceMetrics
 from adan_core.learning.regime import detect_regimes
 from adan_core.learning.regime_model import REGIMES
-from adan_core.learning.registry import ServiceModel
 
 EVALUATION_SCHEMA_VERSION = 1
 

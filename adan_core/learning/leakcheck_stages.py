@@ -16,13 +16,13 @@ from adan_core.data.split import Split
 from adan_core.data.state import StateFrame, build_frame
 from adan_core.domain.candles import Timeframe
 from adan_core.learning.backtest import Decider
+from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.environment_kernel import PORTFOLIO_SIZE, EnvironmentKernel
 from adan_core.learning.inference import Layer, Network, NumpyPolicy
 from adan_core.learning.leakcheck_changes import History
 from adan_core.learning.market import Prepared, economics, fit_normaliser
 from adan_core.learning.regime import RegimeHistory, detect_regimes
 from adan_core.learning.regime_model import REGIMES
-from adan_core.learning.registry import ServiceModel
 from adan_core.learning.reward import REWARD_TERMS
 from adan_core.learning.segments import Economics, Segment
 

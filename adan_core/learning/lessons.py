@@ -18,6 +18,7 @@ from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError, ModelError
 from adan_core.domain.time import SECOND, Milliseconds, iso
+from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, library_versions, seal_model
 from adan_core.learning.market import (
     Prepared,
     economics,
@@ -28,12 +29,6 @@ from adan_core.learning.market import (
     simulated_training_series,
     training_hash,
     with_external,
-)
-from adan_core.learning.registry import (
-    MODEL_SCHEMA_VERSION,
-    ModelCard,
-    library_versions,
-    seal_model,
 )
 from adan_core.learning.runs import RUN_SCHEMA_VERSION, DataRecord, RunRecord, Span
 from adan_core.learning.segments import Segment

@@ -24,9 +24,9 @@ from adan_core.domain.errors import ConfigurationError, ModelError
 from adan_core.domain.market import Costs, MarketSource
 from adan_core.domain.state import Mode
 from adan_core.domain.time import SECOND, Clock, Milliseconds
+from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.market import feature_set, market_rules
 from adan_core.learning.regime import RegimeDetector
-from adan_core.learning.registry import ServiceModel
 from adan_core.trading.database import Durability
 from adan_core.trading.desk import Desk
 from adan_core.trading.doubt import DoubtLimits, MarketDoubt

@@ -17,8 +17,9 @@ from adan_core.data.live_venue import VenueName
 from adan_core.domain.errors import ModelError, SecurityError, SystemFailure, UsageError
 from adan_core.domain.state import Mode
 from adan_core.domain.time import SECOND, Clock
+from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.market import feature_set
-from adan_core.learning.registry import ModelRegistry, ServiceModel
+from adan_core.learning.registry import ModelRegistry
 from adan_core.monitoring.log_file import LogFile
 from adan_core.monitoring.logging import LogSystem, configure_logging
 from adan_core.resilience.files import ExclusiveLock, exclusive_lock, make_folder, private_folder

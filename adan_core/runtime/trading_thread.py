@@ -19,7 +19,7 @@ from adan_core.domain.alerts import Alarm, Severity
 from adan_core.domain.errors import AdanError, TradingError
 from adan_core.domain.market import MarketStatus
 from adan_core.domain.time import SECOND, Clock, ManualClock, Milliseconds, iso
-from adan_core.learning.registry import ServiceModel
+from adan_core.learning.bundle import ServiceModel
 from adan_core.monitoring.logging import correlated
 from adan_core.runtime.assembly import (
     WARM_CANDLES,

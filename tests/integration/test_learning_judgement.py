@@ -14,6 +14,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.split import split_by_fractions
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.errors import ModelError
+from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.evaluation import (
     BUY_AND_HOLD,
     FLAT,
@@ -24,7 +25,7 @@ from adan_core.learning.evaluation import (
     seen_candles,
 )
 from adan_core.learning.market import simulated_training_series
-from adan_core.learning.registry import ModelRegistry, ServiceModel, shipped_models
+from adan_core.learning.registry import ModelRegistry, shipped_models
 from adan_core.learning.runs import Span
 from adan_core.security.shipped_key import shipped_public_key
 

@@ -25,10 +25,10 @@ from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.state import Mode
 from adan_core.domain.time import ManualClock
 from adan_core.learning.backtest import run_targets
+from adan_core.learning.bundle import ModelCard, ServiceModel
 from adan_core.learning.environment import TradingEnvironment
 from adan_core.learning.inference import NumpyPolicy
 from adan_core.learning.market import feature_set, market_rules
-from adan_core.learning.registry import ModelCard, ServiceModel
 from adan_core.learning.segments import Economics, Segment
 from adan_core.runtime.assembly import Places, assemble, costs_of, plan_market
 from adan_core.trading.database import Durability

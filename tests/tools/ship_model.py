@@ -27,6 +27,7 @@ from adan_core.data.state import build_frame
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.time import SystemClock
 from adan_core.domain.training import TrainingProgress
+from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.evaluation import FLAT, Evaluation, evaluate
 from adan_core.learning.inference import Network
 from adan_core.learning.lessons import Lesson, new_lesson, seal_outcome
@@ -37,7 +38,7 @@ from adan_core.learning.market import (
     segment,
     simulated_training_series,
 )
-from adan_core.learning.registry import ModelRegistry, ServiceModel
+from adan_core.learning.registry import ModelRegistry
 from adan_core.learning.runs import RunFolder
 from adan_core.learning.selection import Validator
 from adan_core.learning.training import TrainingJob

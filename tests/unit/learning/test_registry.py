@@ -13,14 +13,9 @@ from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ModelError
+from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, seal_model
 from adan_core.learning.inference import NumpyPolicy
-from adan_core.learning.registry import (
-    MODEL_SCHEMA_VERSION,
-    ModelCard,
-    ModelRegistry,
-    seal_model,
-    shipped_models,
-)
+from adan_core.learning.registry import ModelRegistry, shipped_models
 from adan_core.security.sealing import seal
 from adan_core.security.shipped_key import shipped_public_key
 

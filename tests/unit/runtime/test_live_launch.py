@@ -13,7 +13,8 @@ from adan_core.domain.errors import InvalidSettings, ModelError
 from adan_core.domain.market import MarketSource, StreamStatus
 from adan_core.domain.state import Mode
 from adan_core.domain.time import MINUTE, SECOND
-from adan_core.learning.registry import ModelRegistry, seal_model
+from adan_core.learning.bundle import seal_model
+from adan_core.learning.registry import ModelRegistry
 from adan_core.runtime.assembly import doubt_limits, live_limits, plan_market
 from adan_core.runtime.launch import account_places, choose_live_model
 from tests.unit.learning.test_registry import (

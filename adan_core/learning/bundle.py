@@ -1,0 +1,244 @@
+"""A model as a sealed bundle of files: what may decide is whole, signed, and made for this very state."""
+
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from adan_core.data.features import FeatureSet
+from adan_core.data.normaliser import Normaliser
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import ModelError
+from adan_core.domain.snapshot import ModelSummary
+from adan_core.domain.time import Milliseconds
+from adan_core.learning.inference import Network, NumpyPolicy
+from adan_core.learning.runs import DataRecord
+from adan_core.resilience.files import private_folder, write_atomically
+from adan_core.security.sealing import Manifest, read_sealed, seal, verify
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+MODEL_SCHEMA_VERSION = 1
+
+_CARD = "model.json"
+_WEIGHTS = "weights.safetensors"
+_NORMALISER = "normaliser.json"
+_FEATURES = "features.yaml"
+_EVALUATION = "evaluation.json"
+_LIBRARIES = ("numpy", "torch", "stable-baselines3", "gymnasium", "numba", "safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is and where it comes from.
+
+    ``data`` says which candles it was trained and selected on, ``validation_score`` its net
+    log-return per 1000 candles on the validation part, ``settings`` are those of its run, resolved.
+    """
+
+    schema_version: int
+    model_id: str
+    algorithm: str
+    created_at: Milliseconds
+    trained_on: str
+    synthetic: bool
+    ladder: tuple[str, ...]
+    feature_schema_hash: str
+    exposures: tuple[float, ...]
+    data: tuple[DataRecord, ...]
+    settings: dict[str, Any]
+    seed: int
+    steps: int
+    selected_at: int
+    validation_score: float
+    library_versions: dict[str, str]
+    parent: str | None
+
+    @property
+    def timeframes(self) -> tuple[Timeframe, ...]:
+        """The ladder, parsed."""
+        return tuple(Timeframe.parse(text) for text in self.ladder)
+
+
+class _StoredNormaliser(msgspec.Struct, forbid_unknown_fields=True):
+    schema_version: int
+    mean: list[float]
+    deviation: list[float]
+    start_time: int
+    stop_time: int
+    data_hash: str
+    schema_hash: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServiceModel:
+    """A verified model, ready to decide; ``signer`` is whose key sealed it."""
+
+    card: ModelCard
+    policy: NumpyPolicy
+    normaliser: Normaliser
+    features: FeatureSet
+    signer: str
+    evaluation: dict[str, Any] | None
+
+    @property
+    def model_id(self) -> str:
+        """The id stored with every decision."""
+        return self.card.model_id
+
+    def summary(self) -> ModelSummary:
+        """Return what the screen shows of it."""
+        return ModelSummary(
+            self.card.model_id, self.signer, self.card.trained_on, self.card.synthetic
+        )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that a training's bits depend on."""
+    versions = {name: metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), "adan": metadata.version("adan"), **versions}
+
+
+def seal_model(
+    folder: Path,
+    card: ModelCard,
+    weights: Mapping[str, NDArray[np.float32]],
+    normaliser: Normaliser,
+    features: str,
+    key: "Ed25519PrivateKey",
+    evaluation: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write and sign a bundle under ``folder`` and return its path; ModelError if the id is taken.
+
+    It is made beside its place and moved there whole. ``features`` is the feature file's text.
+    """
+    from safetensors.numpy import save
+
+    target = folder / card.model_id
+    if target.exists():
+        raise ModelError(f"a model called {card.model_id}", "an id of its own")
+    private_folder(folder)
+    workshop = folder / f".{card.model_id}.new"
+    shutil.rmtree(workshop, ignore_errors=True)  # what a crash may have left
+    stored = _StoredNormaliser(
+        schema_version=MODEL_SCHEMA_VERSION,
+        mean=normaliser.mean.tolist(),
+        deviation=normaliser.deviation.tolist(),
+        start_time=normaliser.start_time,
+        stop_time=normaliser.stop_time,
+        data_hash=normaliser.data_hash,
+        schema_hash=normaliser.schema_hash,
+    )
+    write_atomically(workshop / _WEIGHTS, save({k: np.array(v) for k, v in weights.items()}))
+    write_atomically(workshop / _NORMALISER, msgspec.json.encode(stored))
+    write_atomically(workshop / _FEATURES, features.encode())
+    write_atomically(workshop / _CARD, msgspec.json.format(msgspec.json.encode(card)))
+    if evaluation is not None:
+        write_atomically(workshop / _EVALUATION, msgspec.json.encode(evaluation))
+    seal(workshop, key, {"kind": "model", "model_id": card.model_id})
+    workshop.rename(target)
+    return target
+
+
+def load_bundle(
+    folder: Path, trusted: Mapping[str, bytes], schema_hash: str | None = None
+) -> ServiceModel:
+    """Return the verified model in ``folder``; ``trusted`` are the public keys that may sign.
+
+    ModelError, with the reason, if it is unsigned or altered, if its payload is not what it must be,
+    or if it reads another state than ``schema_hash`` (when given).
+    """
+    manifest = verify(folder, trusted)
+    card = _read_card(folder, manifest)
+    features = FeatureSet.parse(
+        read_sealed(folder, manifest, _FEATURES).decode(), f"{folder.name}/{_FEATURES}"
+    )
+    made_for = features.schema_hash(card.timeframes)
+    if made_for != card.feature_schema_hash or schema_hash not in {None, made_for}:
+        raise ModelError(
+            f"model {card.model_id} reads state {card.feature_schema_hash}",
+            f"{schema_hash or made_for}, the state built here",
+            "train a model for these timeframes and features",
+        )
+    normaliser = _read_normaliser(folder, manifest, card)
+    network = _read_network(folder, manifest)
+    return ServiceModel(
+        card=card,
+        policy=NumpyPolicy(card.model_id, network, card.exposures),
+        normaliser=normaliser,
+        features=features,
+        signer=manifest.signer,
+        evaluation=_read_evaluation(folder, manifest),
+    )
+
+
+def _read_card(folder: Path, manifest: Manifest) -> ModelCard:
+    try:
+        card = msgspec.json.decode(read_sealed(folder, manifest, _CARD), type=ModelCard)
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{folder.name}/{_CARD}: {error}", "a model's card") from error
+    if card.schema_version != MODEL_SCHEMA_VERSION:
+        raise ModelError(
+            f"{folder.name} of schema version {card.schema_version}",
+            str(MODEL_SCHEMA_VERSION),
+            "use the ADAN that sealed it",
+        )
+    if card.model_id != folder.name:
+        raise ModelError(f"model {card.model_id} in a folder called {folder.name}", "its own name")
+    return card
+
+
+def _read_normaliser(folder: Path, manifest: Manifest, card: ModelCard) -> Normaliser:
+    if all(file.path != _NORMALISER for file in manifest.files):
+        raise ModelError(
+            f"model {card.model_id} without its normaliser",
+            "the statistics of its training period",
+            "train it again: other statistics would show it another market",
+        )
+    try:
+        stored = msgspec.json.decode(
+            read_sealed(folder, manifest, _NORMALISER), type=_StoredNormaliser
+        )
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{folder.name}/{_NORMALISER}: {error}", "a normaliser") from error
+    if stored.schema_hash != card.feature_schema_hash:
+        raise ModelError(f"{card.model_id} with the normaliser of another state", "its own")
+    return Normaliser(
+        np.array(stored.mean, dtype=np.float64),
+        np.array(stored.deviation, dtype=np.float64),
+        stored.start_time,
+        stored.stop_time,
+        stored.data_hash,
+        stored.schema_hash,
+    )
+
+
+def _read_network(folder: Path, manifest: Manifest) -> Network:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        weights = load(read_sealed(folder, manifest, _WEIGHTS))
+    except SafetensorError as error:
+        raise ModelError(
+            f"{folder.name}/{_WEIGHTS} is no safetensors file ({error})",
+            "plain weights; pickled ones can run code and are never loaded",
+        ) from error
+    return Network.from_weights(weights)
+
+
+def _read_evaluation(folder: Path, manifest: Manifest) -> dict[str, Any] | None:
+    if all(file.path != _EVALUATION for file in manifest.files):
+        return None
+    try:
+        return msgspec.json.decode(read_sealed(folder, manifest, _EVALUATION), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{folder.name}/{_EVALUATION}: {error}", "an evaluation") from error
