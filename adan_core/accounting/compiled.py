@@ -32,7 +32,7 @@ def source_digests(package: Path) -> tuple[str, str]:
         text = source.read_bytes()
         everything.update(f"{source.relative_to(package)} {len(text)} ".encode())
         everything.update(text)
-        if b"@compiled" in text:
+        if b"@compiled" in text or b"compiled_as(" in text:
             kernels.update(text)
     return kernels.hexdigest(), everything.hexdigest()
 
@@ -89,10 +89,7 @@ def compiled_inline(function: Function) -> Function:
     return cast("Function", decorate(function))
 
 
-def compiled_spliced(function: Function) -> Function:
-    """Copy ``function`` into every compiled caller before that is compiled: for mere choices.
-
-    A tree of choices is then compiled once instead of once more per level.
-    """
-    decorate = numba.njit(nogil=True, fastmath=False, error_model="numpy", inline="always")
+def compiled_as(signature: object, function: Function) -> Function:
+    """Compile ``function`` for one signature now, or load it: what compiled code calls by address."""
+    decorate = numba.njit(signature, cache=True, nogil=True, fastmath=False, error_model="numpy")
     return cast("Function", decorate(function))

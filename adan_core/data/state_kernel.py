@@ -14,6 +14,7 @@ from adan_core.data.higher_candles import gather, new_buckets
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.indicators.program import run_rows
+from adan_core.indicators.runners import Addresses, addresses_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -25,10 +26,10 @@ _NONE = cast("int", np.int64(0))
 
 
 class Layout(NamedTuple):
-    """The fixed arrays of a ladder's programs, concatenated rung by rung."""
+    """What is fixed of a ladder's programs, concatenated rung by rung."""
 
     durations: Integers
-    codes: Integers
+    runners: Addresses
     parameters: Floats
     offsets: Integers
     first_entry: Integers
@@ -91,10 +92,10 @@ def layout_of(ladder: tuple[Timeframe, ...], spec: FeatureSet) -> Layout:
     """Return the programs of ``spec`` over ``ladder``; DataError if the two do not fit."""
     verify_ladder(ladder, len(spec.windows))
     programs = spec.programs()
-    # A rung's offsets count from the start of its own state and have one entry more than codes.
+    # A rung's offsets count from the start of its own state and have one entry more than runners.
     return Layout(
         np.array([timeframe.duration for timeframe in ladder], dtype=np.int64),
-        np.concatenate([program.codes for program in programs]),
+        addresses_of([name for program in programs for name in program.names]),
         np.concatenate([program.parameters for program in programs]),
         np.concatenate([program.offsets for program in programs]),
         np.cumsum([0] + [len(program) for program in programs], dtype=np.int64),
@@ -146,7 +147,8 @@ def _run_entries(
     """
     first = layout.first_entry[rung]
     run_rows(
-        layout.codes[first + begin : first + end],
+        layout.runners,
+        first + begin,
         layout.parameters[first + begin : first + end],
         layout.offsets[first + rung + begin : first + rung + end + 1],
         memory.programs[layout.first_state[rung] : layout.first_state[rung + 1]],

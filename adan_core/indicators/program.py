@@ -1,30 +1,28 @@
 """Indicator programs: a list of named indicators, run over candles by one compiled loop.
 
-The declarative list (from ``configs/``) becomes three arrays that a compiled loop interprets, so a
-new feature set needs no compilation. A block of candles runs through one indicator after the
-other, each in a loop of its own around the step it has; a candle alone is a block of one. Batch
-and streaming therefore cannot differ.
+The declarative list (from ``configs/``) becomes arrays and a list of compiled loops, one per
+indicator it names; the loop that calls them is the same for every list. A block of candles runs
+through one indicator after the other, each in a loop of its own around the step it has; a candle
+alone is a block of one. Batch and streaming therefore cannot differ.
 """
 
 import difflib
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.accounting.compiled import compiled, compiled_inline, compiled_spliced
+from adan_core.accounting.compiled import compiled
 from adan_core.domain.errors import DataError
-from adan_core.indicators.bar import Bar, Floats, Parameters
-from adan_core.indicators.table import INDICATORS, REAL_PARAMETERS, Step
+from adan_core.indicators.bar import Floats
+from adan_core.indicators.runners import PARAMETERS, Addresses, addresses_of, runner_at
+from adan_core.indicators.table import INDICATORS, REAL_PARAMETERS
 
 Integers = NDArray[np.int64]
-# Advances one indicator, chosen by its code, over the first ``rows`` candles of a block.
-Runner = Callable[[int, Parameters, Floats, Floats, int, Floats], None]
 
-_PARAMETERS = 3
 # The most candles a parameter may count: a window is memory.
 _LONGEST = 100_000
 # Rows of a block: a block of many columns still fits in the processor's cache.
@@ -33,19 +31,19 @@ _BLOCK = 256
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled-for-interpretation list of indicators.
+    """A list of indicators as the compiled loop reads it.
 
-    ``codes`` and ``offsets`` have one entry per indicator, ``parameters`` shape (n, 3);
+    ``names`` has one entry per indicator and ``offsets`` one more, ``parameters`` shape (n, 3);
     ``state_size`` is the length of the float64 state vector (all zeros at the start).
     """
 
-    codes: Integers
+    names: tuple[str, ...]
     parameters: Floats
     offsets: Integers
     state_size: int
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.names)
 
 
 def assemble(entries: Sequence[tuple[str, Sequence[float]]]) -> Program:
@@ -53,18 +51,15 @@ def assemble(entries: Sequence[tuple[str, Sequence[float]]]) -> Program:
 
     Raises DataError for an unknown name and for parameters the indicator cannot take.
     """
-    names = list(INDICATORS)
-    codes = np.zeros(len(entries), dtype=np.int64)
-    parameters = np.ones((len(entries), _PARAMETERS), dtype=np.float64)
+    parameters = np.ones((len(entries), PARAMETERS), dtype=np.float64)
     offsets = np.zeros(len(entries) + 1, dtype=np.int64)
     for row, (name, values) in enumerate(entries):
         if name not in INDICATORS:
             raise _unknown(name)
         _verify(name, values)
-        codes[row] = names.index(name)
         parameters[row, : len(values)] = values
         offsets[row + 1] = offsets[row] + INDICATORS[name].state_size(values)
-    return Program(codes, parameters, offsets, int(offsets[-1]))
+    return Program(tuple(name for name, _ in entries), parameters, offsets, int(offsets[-1]))
 
 
 def _unknown(name: str) -> DataError:
@@ -102,55 +97,10 @@ def _verify(name: str, values: Sequence[float]) -> None:
         )
 
 
-def _loop(step: Step) -> Runner:
-    @compiled_inline
-    def run(
-        _code: int, parameters: Parameters, state: Floats, block: Floats, rows: int, out: Floats
-    ) -> None:
-        for row in range(rows):
-            out[row] = step(
-                state,
-                parameters,
-                Bar(block[0, row], block[1, row], block[2, row], block[3, row], block[4, row]),
-            )
-
-    return run
-
-
-def _choice(loops: Sequence[Runner], first: int = 0) -> Runner:
-    """Return the choice among the loops of codes from ``first`` on: a balanced tree of comparisons."""
-    if len(loops) == 1:
-        return loops[0]
-    half = len(loops) // 2
-    boundary = first + half
-    lower = _choice(loops[:half], first)
-    upper = _choice(loops[half:], boundary)
-
-    @compiled_spliced
-    def run(
-        code: int, parameters: Parameters, state: Floats, block: Floats, rows: int, out: Floats
-    ) -> None:
-        if code < boundary:
-            lower(code, parameters, state, block, rows, out)
-        else:
-            upper(code, parameters, state, block, rows, out)
-
-    return run
-
-
-_run_chosen = _choice([_loop(indicator.step) for indicator in INDICATORS.values()])
-
-
-@compiled
-def _run_indicator(
-    code: int, parameters: Parameters, state: Floats, block: Floats, rows: int, out: Floats
-) -> None:
-    _run_chosen(code, parameters, state, block, rows, out)
-
-
 @compiled
 def run_rows(
-    codes: Integers,
+    runners: Addresses,
+    first: int,
     parameters: Floats,
     offsets: Integers,
     state: Floats,
@@ -163,6 +113,7 @@ def run_rows(
 ) -> None:
     """Advance every indicator of a program by closed candles and write their values to ``out``.
 
+    The program's runners begin at ``first`` of ``runners``; there is one per row of ``parameters``.
     ``out`` has shape (candles, indicators) and may be columns of a wider matrix. ``state`` is
     carried on, so that many candles at once and one at a time give the same bits.
     """
@@ -176,9 +127,9 @@ def run_rows(
             block[2, row] = lows[start + row]
             block[3, row] = closes[start + row]
             block[4, row] = volumes[start + row]
-        for entry in range(codes.shape[0]):
-            _run_indicator(
-                codes[entry],
+        for entry in range(parameters.shape[0]):
+            run = runner_at(runners[first + entry])
+            run(
                 (parameters[entry, 0], parameters[entry, 1], parameters[entry, 2]),
                 state[offsets[entry] : offsets[entry + 1]],
                 block,
@@ -193,7 +144,8 @@ def run_batch(
     """Return the values of a program over candle columns: shape (candles, indicators), NaN first."""
     out = np.empty((len(closes), len(program)), dtype=np.float64)
     run_rows(
-        program.codes,
+        addresses_of(program.names),
+        0,
         program.parameters,
         program.offsets,
         np.zeros(program.state_size, dtype=np.float64),

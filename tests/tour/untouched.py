@@ -12,7 +12,7 @@ from tests.tour.readme import ROOT
 
 ANSWERS = ROOT / "docs" / "untouched.md"
 PACKAGES = ("adan_core", "adan_tui")
-_COMPILED = ("compiled", "compiled_inline", "compiled_spliced")
+_COMPILED = ("compiled", "compiled_inline")
 _ANSWER = re.compile(r"^- `([\w.]+)`: (\S.*)$", re.MULTILINE)
 
 

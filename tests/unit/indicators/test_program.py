@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from adan_core.domain.errors import DataError
 from adan_core.indicators.program import assemble, run_batch, run_rows
+from adan_core.indicators.runners import addresses_of
 from adan_core.indicators.table import INDICATORS, REAL_PARAMETERS
 from tests.unit.indicators.market import EVERY, Floats, random_candles
 
@@ -39,7 +40,7 @@ def test_one_candle_at_a_time_gives_the_bits_of_all_at_once() -> None:
 
 def _continue(state: Floats, columns: list[Floats]) -> None:
     program = assemble(EVERY)
-    run_rows(program.codes, program.parameters, program.offsets, state, *columns)
+    run_rows(addresses_of(program.names), 0, program.parameters, program.offsets, state, *columns)
 
 
 def test_entries_do_not_touch_each_other() -> None:
@@ -71,7 +72,15 @@ def test_no_indicator_writes_outside_its_own_state(
     state[inside] = 0.0
     out = np.full((count + 2, 3), -7.0)
     rows = out[1:-1, 1:2]
-    run_rows(program.codes, program.parameters, program.offsets + 20, state, *market, rows)
+    run_rows(
+        addresses_of(program.names),
+        0,
+        program.parameters,
+        program.offsets + 20,
+        state,
+        *market,
+        rows,
+    )
     assert (state[:20] == -7.0).all()
     assert (state[-20:] == -7.0).all()
     assert np.isfinite(state[inside]).all()
