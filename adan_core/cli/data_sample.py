@@ -22,7 +22,9 @@ _REGIMES = "regimes"
 _SYMBOLS = {
     _REGIMES: "BTC/SIM",
     "mean-reverting": "OU/SIM",
+    "mean-reverting-hard": "OU/SIM",
     "drift": "DRIFT/SIM",
+    "drift-weak": "DRIFT/SIM",
     "random-walk": "WALK/SIM",
 }
 _INCIDENTS = {
@@ -32,14 +34,17 @@ _INCIDENTS = {
 }
 _EPILOG = """\
 processes, all parameters per candle whatever its span:
-  regimes         the built-in market: trends, ranges, storms and crises that follow each other
-  mean-reverting  Ornstein-Uhlenbeck, half-life 24 candles, stationary deviation 1.5 %, around a
-                  random walk of 0.05 %
-  drift           drift of +0.08 % or -0.08 %, each for 200 candles on average, deviation 0.5 %
-  random-walk     no drift, deviation 0.5 %: nothing beats staying flat
+  regimes              the built-in market: trends, ranges, storms and crises that follow each other
+  mean-reverting       Ornstein-Uhlenbeck, half-life 24 candles, stationary deviation 1.5 %, around a
+                       random walk of 0.05 %
+  mean-reverting-hard  the same with 0.8 % around a random walk of 0.1 %
+  drift                drift of +0.08 % or -0.08 %, each for 200 candles on average, deviation 0.5 %
+  drift-weak           the same with +0.05 % or -0.05 %
+  random-walk          no drift, deviation 0.5 %: nothing beats staying flat
 
 Net of 0.1 % fee and 0.05 % slippage a side, the best that prices alone can tell earns a log-return
-of 0.117 (mean-reverting), 0.232 (drift) and 0 (random-walk) per 1000 candles.
+of 0.117 (mean-reverting), 0.031 (hard), 0.232 (drift), 0.101 (weak) and 0 (random-walk) per 1000
+candles; `adan-core prove` shows what a trained agent earns of it.
 
 --jumps, --gaps and --outages plant what goes wrong in markets, so many per 1000 candles on average:
 prices that jump by 5 to 15 %, missing candles, and outages (candles without a trade, then a hole,
@@ -177,7 +182,7 @@ def _make(
     check_symbol(symbol)
     if arguments.process != _REGIMES:
         progress.say("making candles")
-        path = PROCESSES[arguments.process](symbol, timeframe, arguments.seed, rows)
+        path = PROCESSES[arguments.process].path(symbol, timeframe, arguments.seed, rows)
         if arguments.labels is None:
             return path.series, {}
         costs = context.settings().costs

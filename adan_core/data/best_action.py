@@ -1,10 +1,12 @@
-"""The best that can be done on a made market by a trader who sees its hidden state, net of costs.
+"""The best that can be done in a Markov chain of market states, net of costs.
 
-Long or flat, decided at each close for the candle that follows. The hidden state is a Markov chain,
-so the best rule is a stationary one; it is found by relative value iteration on the average reward
-(Puterman, Markov Decision Processes, 1994, section 8.5.5).
+Long or flat, decided at each close for the candle that follows. The state is a Markov chain (the
+hidden one for who sees it, the belief for who sees prices alone), so the best rule is a stationary
+one; it is found by relative value iteration on the average reward (Puterman, Markov Decision
+Processes, 1994, section 8.5.5).
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,24 +19,37 @@ _TOLERANCE: Final = 1e-10
 _MOST_ROUNDS: Final = 100_000
 
 
-def best_exposures(expected: Floats, transitions: Floats, states: Integers, cost: float) -> Floats:
-    """Return the best exposure (0 or 1) over the candle after each close, shape (n,).
+@dataclass(frozen=True, slots=True, eq=False)
+class BestRule:
+    """What to hold in each state, given what was held before.
+
+    ``positions`` (S, 2) holds 0 or 1 by state and by the position before; ``gain`` is the mean net
+    log-return per candle of who follows it.
+    """
+
+    positions: Integers
+    gain: float
+
+    def follow(self, states: Integers) -> Floats:
+        """Return the exposure (0 or 1) over the candle after each state of a path, shape (n,).
+
+        Begins flat.
+        """
+        exposures = np.empty(states.shape[0], dtype=np.float64)
+        rule = self.positions.tolist()
+        held = 0
+        for place, state in enumerate(states.tolist()):
+            held = rule[state][held]
+            exposures[place] = held
+        return exposures
+
+
+def best_rule(expected: Floats, transitions: Floats, cost: float) -> BestRule:
+    """Return the best stationary rule.
 
     ``expected`` (S,) is the mean log-return of the next candle in each state, ``transitions``
-    (S, S) the chain's probabilities, ``states`` (n,) the path, ``cost`` the log-return that one
-    side of a trade costs. Begins flat.
+    (S, S) the chain's probabilities, ``cost`` the log-return that one side of a trade costs.
     """
-    rule = _best_rule(expected, transitions, cost)
-    exposures = np.empty(states.shape[0], dtype=np.float64)
-    held = 0
-    for place, state in enumerate(states.tolist()):
-        held = int(rule[state, held])
-        exposures[place] = held
-    return exposures
-
-
-def _best_rule(expected: Floats, transitions: Floats, cost: float) -> Integers:
-    """Return the position to hold in each state, given the one held before: shape (S, 2)."""
     positions = np.arange(2, dtype=np.float64)
     now = expected[:, None] * positions  # (state, position taken)
     charge = cost * np.abs(positions[:, None] - positions)  # (position before, position taken)
@@ -46,8 +61,8 @@ def _best_rule(expected: Floats, transitions: Floats, cost: float) -> Integers:
         change = better - value
         value = better - better[0, 0]
         if change.max() - change.min() < _TOLERANCE:
-            rule: Integers = choices.argmax(axis=2)
-            return rule
+            gain = 0.5 * float(change.max() + change.min())
+            return BestRule(choices.argmax(axis=2), gain)
     raise ArithmeticError(f"no stationary rule after {_MOST_ROUNDS} rounds")
 
 

@@ -4,10 +4,12 @@ Each is a pure function of its seed and has the same law per candle whatever the
 0.1 % fee and 5 bp slippage a side, in log-return per 1000 candles, the best that a trader who sees
 only prices can earn (and one who sees the hidden state):
 
-    mean-reverting   0.117 (0.137)     drift   0.232 (0.390)     random-walk   0 (0)
+    mean-reverting   0.117 (0.137)     mean-reverting-hard   0.031 (0.065)
+    drift            0.232 (0.390)     drift-weak            0.101 (0.240)     random-walk   0 (0)
+
+``learning/optimum.py`` computes these figures.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from adan_core.data.best_action import (
     Integers,
     autoregressive_chain,
-    best_exposures,
+    best_rule,
     nearest_cells,
 )
 from adan_core.data.paths import Floats, candles_along, first_open, stationary_autoregression
@@ -47,7 +49,7 @@ class MadePath:
 
         ``cost`` is the log-return that one side of a trade costs.
         """
-        return best_exposures(self.expected, self.transitions, self.states, cost)
+        return best_rule(self.expected, self.transitions, cost).follow(self.states)
 
 
 def reverting_part(
@@ -64,72 +66,94 @@ def drift_signs(generator: np.random.Generator, count: int, mean_stay: float) ->
     return np.where((np.cumsum(switch) + generator.integers(2)) % 2 == 0, 1.0, -1.0)
 
 
-def mean_reverting(
-    symbol: str,
-    timeframe: Timeframe,
-    seed: int,
-    count: int,
-    half_life: float = 24.0,
-    deviation: float = 0.015,
-    walk: float = 0.0005,
-) -> MadePath:
-    """Return a log-price that reverts to a random walk.
+@dataclass(frozen=True, slots=True)
+class MeanReverting:
+    """A log-price that reverts to a random walk.
 
-    ``deviation`` is the stationary one of the reverting part, ``walk`` the walk's per candle.
+    ``half_life`` in candles; ``deviation`` is the stationary one of the reverting part, ``walk`` the
+    walk's per candle, both in log-price.
     """
-    generator = np.random.default_rng(seed)
-    offset = reverting_part(generator, count, half_life, deviation)
-    level = np.cumsum(generator.standard_normal(count) * walk)
-    innovation = deviation**2 * (1.0 - 0.25 ** (1.0 / half_life))
-    series = _series(symbol, timeframe, generator, level + offset, (walk**2 + innovation) ** 0.5)
-    decay = 0.5 ** (1.0 / half_life)
-    grid, transitions = autoregressive_chain(decay, deviation)
-    return MadePath(series, offset, nearest_cells(grid, offset), (decay - 1.0) * grid, transitions)
+
+    half_life: float = 24.0
+    deviation: float = 0.015
+    walk: float = 0.0005
+
+    @property
+    def decay(self) -> float:
+        """What is left of a deviation after one candle."""
+        return float(0.5 ** (1.0 / self.half_life))
+
+    @property
+    def innovation(self) -> float:
+        """Deviation of what each candle adds to the reverting part."""
+        return float(self.deviation * (1.0 - self.decay**2) ** 0.5)
+
+    def path(self, symbol: str, timeframe: Timeframe, seed: int, count: int) -> MadePath:
+        """Return ``count`` candles and the reverting part behind each."""
+        generator = np.random.default_rng(seed)
+        offset = reverting_part(generator, count, self.half_life, self.deviation)
+        level = np.cumsum(generator.standard_normal(count) * self.walk)
+        spread = (self.walk**2 + self.innovation**2) ** 0.5
+        series = _series(symbol, timeframe, generator, level + offset, spread)
+        grid, transitions = autoregressive_chain(self.decay, self.deviation)
+        states = nearest_cells(grid, offset)
+        return MadePath(series, offset, states, (self.decay - 1.0) * grid, transitions)
 
 
-def two_state_drift(
-    symbol: str,
-    timeframe: Timeframe,
-    seed: int,
-    count: int,
-    drift: float = 0.0008,
-    volatility: float = 0.005,
-    mean_stay: float = 200.0,
-) -> MadePath:
-    """Return a walk whose drift is ``drift`` or its opposite, each for ``mean_stay`` candles."""
-    generator = np.random.default_rng(seed)
-    signs = drift_signs(generator, count, mean_stay)
-    path = np.cumsum(signs * drift + generator.standard_normal(count) * volatility)
-    series = _series(symbol, timeframe, generator, path, volatility)
-    stay = 1.0 - 1.0 / mean_stay
-    transitions = np.array([[stay, 1.0 - stay], [1.0 - stay, stay]])
-    # The next candle's drift may have turned by then.
-    expected = transitions @ np.array([-drift, drift])
-    return MadePath(series, signs, (signs > 0.0).astype(np.int64), expected, transitions)
+@dataclass(frozen=True, slots=True)
+class TwoStateDrift:
+    """A walk whose drift is ``drift`` or its opposite, each for ``mean_stay`` candles on average.
+
+    ``drift`` and ``volatility`` in log-price per candle.
+    """
+
+    drift: float = 0.0008
+    volatility: float = 0.005
+    mean_stay: float = 200.0
+
+    @property
+    def stay(self) -> float:
+        """The probability that the drift is the same for one more candle."""
+        return 1.0 - 1.0 / self.mean_stay
+
+    def path(self, symbol: str, timeframe: Timeframe, seed: int, count: int) -> MadePath:
+        """Return ``count`` candles and the drift's sign within each."""
+        generator = np.random.default_rng(seed)
+        signs = drift_signs(generator, count, self.mean_stay)
+        path = np.cumsum(signs * self.drift + generator.standard_normal(count) * self.volatility)
+        series = _series(symbol, timeframe, generator, path, self.volatility)
+        leave = 1.0 - self.stay
+        transitions = np.array([[self.stay, leave], [leave, self.stay]])
+        # The next candle's drift may have turned by then.
+        expected = transitions @ np.array([-self.drift, self.drift])
+        return MadePath(series, signs, (signs > 0.0).astype(np.int64), expected, transitions)
 
 
-def random_walk(
-    symbol: str, timeframe: Timeframe, seed: int, count: int, volatility: float = 0.005
-) -> MadePath:
-    """Return a walk without drift: net of costs nothing beats staying flat."""
-    generator = np.random.default_rng(seed)
-    path = np.cumsum(generator.standard_normal(count) * volatility)
-    series = _series(symbol, timeframe, generator, path, volatility)
-    return MadePath(
-        series,
-        np.zeros(count),
-        np.zeros(count, dtype=np.int64),
-        np.zeros(1),
-        np.ones((1, 1)),
-    )
+@dataclass(frozen=True, slots=True)
+class RandomWalk:
+    """A walk without drift, ``volatility`` a candle: net of costs nothing beats staying flat."""
+
+    volatility: float = 0.005
+
+    def path(self, symbol: str, timeframe: Timeframe, seed: int, count: int) -> MadePath:
+        """Return ``count`` candles; behind them there is nothing to see."""
+        generator = np.random.default_rng(seed)
+        path = np.cumsum(generator.standard_normal(count) * self.volatility)
+        series = _series(symbol, timeframe, generator, path, self.volatility)
+        nowhere = np.zeros(count, dtype=np.int64)
+        return MadePath(series, np.zeros(count), nowhere, np.zeros(1), np.ones((1, 1)))
 
 
-PROCESSES: dict[str, Callable[[str, Timeframe, int, int], MadePath]] = {
-    "mean-reverting": mean_reverting,
-    "drift": two_state_drift,
-    "random-walk": random_walk,
+Process = MeanReverting | TwoStateDrift | RandomWalk
+
+PROCESSES: dict[str, Process] = {
+    "mean-reverting": MeanReverting(),
+    "mean-reverting-hard": MeanReverting(deviation=0.008, walk=0.001),
+    "drift": TwoStateDrift(),
+    "drift-weak": TwoStateDrift(drift=0.0005),
+    "random-walk": RandomWalk(),
 }
-"""Processes by name: symbol, timeframe, seed and number of candles make a path."""
+"""The published processes by name."""
 
 
 def _series(

@@ -8,7 +8,7 @@ import pytest
 
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
-from adan_core.data.processes import mean_reverting
+from adan_core.data.processes import MeanReverting
 from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
@@ -20,7 +20,7 @@ NAME = "adan_core.learning.gymnasium_environment:adan/Trading-v0"
 
 @pytest.fixture
 def dataset(home: Path) -> str:
-    series = mean_reverting("OU/SIM", Timeframe.parse("5m"), 7, 6_000).series
+    series = MeanReverting().path("OU/SIM", Timeframe.parse("5m"), 7, 6_000).series
     CandleStore(locate(home, {}).datasets).write("practice", series, "made here", replace=False)
     return "practice"
 

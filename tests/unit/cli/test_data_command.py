@@ -70,7 +70,7 @@ def test_a_textbook_process_is_stored_as_synthetic_and_says_what_it_is(
     stored, info = store.read(name), store.info(name)
     assert stored.synthetic
     assert info.source == f"simulated, {process}, seed 7"
-    made = PROCESSES[process](stored.symbol, Timeframe.parse("1h"), 7, 300).series
+    made = PROCESSES[process].path(stored.symbol, Timeframe.parse("1h"), 7, 300).series
     assert stored.content_hash == made.content_hash
     assert process in run("sample", "--help")[1]
 
