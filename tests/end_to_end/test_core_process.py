@@ -44,7 +44,7 @@ def status() -> dict[str, Any]:
     return found
 
 
-def until(what: str, holds: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(what: str, holds: Callable[[], bool], seconds: float = 150.0) -> None:
     """Wait for the outside world; a process has no event to wait on."""
     pause = threading.Event()
     deadline = time.monotonic() + seconds
