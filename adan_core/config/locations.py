@@ -52,6 +52,16 @@ class Locations:
         return self.data / "models"
 
     @property
+    def evaluations(self) -> Path:
+        """Signed judgements of the models, a folder for each."""
+        return self.data / "evaluations"
+
+    @property
+    def lifecycle(self) -> Path:
+        """Which model is candidate, on paper, live or retired, and since when."""
+        return self.models / "lifecycle.jsonl"
+
+    @property
     def runs(self) -> Path:
         """Training runs: checkpoints, resolved settings, progress."""
         return self.data / "runs"
