@@ -8,8 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
+from adan_core.config.behaviour_settings import Behaviour
 from adan_core.config.candle_checks import Validation
 from adan_core.config.policy import Applies, Limit, Section
+from adan_core.config.reward_settings import Reward
 from adan_core.config.risk_tiers import Fraction, Tier, check_bounds
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
@@ -268,7 +270,9 @@ class Settings(Section):
     account: Account
     costs: CostRates
     risk: Risk
+    behaviour: Behaviour
     learning: Learning
+    reward: Reward
     rules: Rules
     monitoring: Monitoring
     cache: Cache
