@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, mod
 
 from adan_core.config.behaviour_settings import Behaviour
 from adan_core.config.candle_checks import Validation
+from adan_core.config.compute_settings import Compute
 from adan_core.config.policy import Applies, Limit, Section
 from adan_core.config.reward_settings import Reward
 from adan_core.config.risk_tiers import Fraction, Tier, check_bounds
@@ -143,6 +144,7 @@ class Learning(Section):
     validation_fraction: Annotated[Fraction, NOW]
     steps: Annotated[Count, NOW]
     checkpoint_seconds: Annotated[Positive, NOW]
+    early_stop_validations: Annotated[Count | None, NOW]
     threads: Annotated[Count, NOW]
 
     @model_validator(mode="after")
@@ -272,6 +274,7 @@ class Settings(Section):
     risk: Risk
     behaviour: Behaviour
     learning: Learning
+    compute: Compute
     reward: Reward
     rules: Rules
     monitoring: Monitoring

@@ -13,7 +13,11 @@ class CommandKind(StrEnum):
     FLATTEN = "flatten"
     REARM = "rearm"
     START_TRAINING = "start training"
+    QUEUE_TRAINING = "queue training"
+    PAUSE_TRAINING = "pause training"
+    RESUME_TRAINING = "resume training"
     STOP_TRAINING = "stop training"
+    CANCEL_TRAINING = "cancel training"
     ACKNOWLEDGE_ALERT = "acknowledge alert"
 
 
@@ -23,13 +27,17 @@ REARM_WORD = "REARM"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One request; ``word`` is what the operator typed where a command asks for a typed word."""
+    """One request; ``word`` is what the operator typed where a command asks for a typed word.
+
+    ``job_id`` says which waiting training is cancelled.
+    """
 
     kind: CommandKind
     reason: str = ""
     word: str = ""
     training: TrainingRequest | None = None
     alert_id: int | None = None
+    job_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""What a training job reports while it runs."""
+"""What a training job reports while it runs, and how jobs wait for their turn."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from adan_core.domain.time import Milliseconds
@@ -11,6 +12,7 @@ class TrainingState(StrEnum):
 
     PREPARING = "preparing"
     RUNNING = "running"
+    PAUSED = "paused"
     STOPPING = "stopping"
     STOPPED = "stopped"
     TIMED_OUT = "timed out"
@@ -23,7 +25,7 @@ class TrainingRequest:
     """What the operator asks to be trained.
 
     ``dataset`` names a stored data set (None: the built-in simulated market); ``timeout`` is in
-    seconds (None: none).
+    seconds (None: none); ``resume`` names a run to go on with.
     """
 
     dataset: str | None
@@ -34,11 +36,23 @@ class TrainingRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class QueuedTraining:
+    """A job that waits for its turn, or (``running``) has it."""
+
+    job_id: int
+    request: TrainingRequest
+    queued_at: Milliseconds
+    running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingProgress:
     """One record of a running job; figures the learner has not produced yet are None.
 
-    ``remaining`` is the estimated time to the end and ``deadline_in`` the time left before the
-    deadline, both in seconds; ``reward`` is the mean episode reward.
+    ``remaining`` is the estimated time to the end, ``deadline_in`` the time left before the deadline
+    and ``reserve`` what of it is kept back for the last checkpoint, all in seconds; ``reward`` is the
+    mean episode reward, ``reward_terms`` its terms' means per step, unscaled. ``validation_score`` is
+    the best net log-return per 1000 candles so far, found after ``selected_at`` steps.
     """
 
     run_id: str
@@ -57,3 +71,10 @@ class TrainingProgress:
     memory_bytes: int | None
     message: str
     updated_at: Milliseconds
+    clip_fraction: float | None = None
+    reward_terms: Mapping[str, float] = field(default_factory=dict)
+    validation_score: float | None = None
+    selected_at: int | None = None
+    reserve: float | None = None
+    seed: int | None = None
+    profile: str = ""

@@ -1,6 +1,6 @@
 """The learner: SB3's PPO built from settings, and its whole state as plain arrays and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,9 +8,11 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
-from adan_core.domain.errors import ModelError
-from adan_core.learning.environment import TradingVecEnv
+from adan_core.domain.errors import ConfigurationError, ModelError
+from adan_core.learning.training_plan import ComputeChoice
 
 if TYPE_CHECKING:
     from adan_core.config.settings import Learning
@@ -18,14 +20,26 @@ if TYPE_CHECKING:
 ALGORITHM = "PPO"
 HIDDEN = (64, 64)
 
+_AS_EVER = ComputeChoice()
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def build_agent(environment: TradingVecEnv, settings: "Learning", seed: int) -> PPO:
-    """Return an untrained PPO: two separate 64x64 tanh networks, seeded, on the CPU.
+def build_agent(
+    environment: VecEnv,
+    settings: "Learning",
+    seed: int,
+    compute: ComputeChoice = _AS_EVER,
+) -> PPO:
+    """Return an untrained PPO: two separate 64x64 tanh networks, seeded, computed as ``compute`` says.
 
     Torch's threads are set for the process: with one, the same seed gives the same bits.
+    ConfigurationError if there is no such device.
     """
+    if compute.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(
+            "compute.device cuda, and torch finds no CUDA device here",
+            "cpu, or a machine with a GPU and torch built for it",
+        )
     torch.set_num_threads(settings.threads)
     agent = PPO(
         "MlpPolicy",
@@ -39,14 +53,39 @@ def build_agent(environment: TradingVecEnv, settings: "Learning", seed: int) -> 
         ent_coef=settings.entropy,
         policy_kwargs={"net_arch": list(HIDDEN), "activation_fn": torch.nn.Tanh},
         seed=seed,
-        device="cpu",
+        device=compute.device,
         verbose=0,
     )
     agent.set_logger(Logger(None, []))
+    _compute_as(agent, compute)
     return agent
 
 
-def weights_of(agent: PPO) -> dict[str, NDArray[np.float32]]:
+def _compute_as(agent: OnPolicyAlgorithm, compute: ComputeChoice) -> None:
+    """Let the networks' passes run as ``compute`` says; parameters and their names stay as they are.
+
+    Only the stacks of layers are wrapped: what is computed from their answers (probabilities,
+    losses, advantages) stays in float32.
+    """
+    stacks = [one for one in agent.policy.modules() if isinstance(one, torch.nn.Sequential)]
+    for stack in stacks:
+        if compute.compile:
+            stack.compile()
+        if compute.precision == "bfloat16":
+            stack.forward = _in_bfloat16(stack.forward, compute.device)  # type: ignore[method-assign]
+
+
+def _in_bfloat16(
+    forward: Callable[[torch.Tensor], torch.Tensor], device: str
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    def passed(inputs: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device, dtype=torch.bfloat16):
+            return forward(inputs).float()
+
+    return passed
+
+
+def weights_of(agent: OnPolicyAlgorithm) -> dict[str, NDArray[np.float32]]:
     """Return a copy of the networks' parameters, by SB3's names."""
     return {
         name: tensor.detach().cpu().numpy().copy()
@@ -54,7 +93,7 @@ def weights_of(agent: PPO) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def agent_arrays(agent: PPO) -> dict[str, NDArray[Any]]:
+def agent_arrays(agent: OnPolicyAlgorithm) -> dict[str, NDArray[Any]]:
     """Return copies of everything the next update depends on, but for the environment.
 
     Networks, Adam's moments, the generators of torch and numpy, what the copies last saw.
@@ -66,6 +105,8 @@ def agent_arrays(agent: PPO) -> dict[str, NDArray[Any]]:
         for name in _MOMENTS:
             arrays[f"adam.{index}.{name}"] = moments[name].detach().cpu().numpy().copy()
     arrays["torch_generator"] = torch.get_rng_state().numpy().copy()
+    if agent.device.type == "cuda":
+        arrays["cuda_generator"] = torch.cuda.get_rng_state().numpy().copy()
     _, keys, position, has_gauss, gauss = _numpy_state()
     arrays["numpy_generator"] = keys.copy()
     arrays["numpy_position"] = np.array([position, has_gauss], dtype=np.int64)
@@ -77,7 +118,7 @@ def agent_arrays(agent: PPO) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def restore_agent(agent: PPO, arrays: Mapping[str, NDArray[Any]]) -> None:
+def restore_agent(agent: OnPolicyAlgorithm, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Put ``agent`` back where ``agent_arrays`` found it; ModelError if the arrays do not fit."""
     try:
         agent.policy.load_state_dict(
@@ -97,6 +138,8 @@ def restore_agent(agent: PPO, arrays: Mapping[str, NDArray[Any]]) -> None:
         }
         agent.policy.optimizer.load_state_dict(optimiser)
         torch.set_rng_state(torch.from_numpy(arrays["torch_generator"].copy()))
+        if agent.device.type == "cuda":
+            torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda_generator"].copy()))
         position, has_gauss = arrays["numpy_position"].tolist()
         # SB3 shuffles its batches with numpy's global generator; there is no other handle on it.
         np.random.set_state(
@@ -111,8 +154,8 @@ def restore_agent(agent: PPO, arrays: Mapping[str, NDArray[Any]]) -> None:
         ) from error
 
 
-def learner_figures(agent: PPO) -> dict[str, float]:
-    """Return what PPO recorded in its last update, by SB3's names; empty before the first."""
+def learner_figures(agent: OnPolicyAlgorithm) -> dict[str, float]:
+    """Return what the learner recorded in its last update, by SB3's names; empty before the first."""
     return {name: float(value) for name, value in agent.logger.name_to_value.items()}
 
 
@@ -123,7 +166,7 @@ def _numpy_state() -> tuple[str, NDArray[np.uint32], int, int, float]:
     return state
 
 
-def _last_seen(agent: PPO) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _last_seen(agent: OnPolicyAlgorithm) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     observations, starts = agent._last_obs, agent._last_episode_starts
     if not isinstance(observations, np.ndarray) or starts is None:
         raise ModelError(

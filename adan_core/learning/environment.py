@@ -86,10 +86,12 @@ class TradingVecEnv(VecEnv):
     """All copies at once, reset by itself at each episode's end, as SB3's contract asks.
 
     The info of an ended copy carries ``terminal_observation`` and ``TimeLimit.truncated``.
-    ``mean_reward`` is the mean learner's reward of the last ``EPISODES`` ended episodes.
+    ``mean_reward`` is the mean learner's reward of the last ``EPISODES`` ended episodes,
+    ``reward_terms`` each term's mean per step over the newest whole ``TERM_STEPS`` of all copies.
     """
 
     EPISODES = 100
+    TERM_STEPS = 256
 
     def __init__(self, kernel: EnvironmentKernel, exposures: Sequence[float]) -> None:
         self.render_mode = None
@@ -101,12 +103,20 @@ class TradingVecEnv(VecEnv):
         self._running = np.zeros(kernel.copies, dtype=np.float64)
         self._ended = np.full(self.EPISODES, np.nan, dtype=np.float64)
         self._count = np.zeros(1, dtype=np.int64)
+        self._term_sums = np.zeros(len(REWARD_TERMS), dtype=np.float64)
+        self._term_steps = 0
+        self._recent_terms: dict[str, float] = {}
 
     @property
     def mean_reward(self) -> float | None:
         """Mean reward of the newest ended episodes; None before the first."""
         known = self._ended[~np.isnan(self._ended)]
         return float(known.mean()) if known.size else None
+
+    @property
+    def reward_terms(self) -> dict[str, float]:
+        """Mean of each reward term per step, unscaled; empty before enough steps were taken."""
+        return self._recent_terms
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -139,6 +149,7 @@ class TradingVecEnv(VecEnv):
         kernel.step(self._targets)
         rewards = kernel.rewards.copy()
         self._running += rewards
+        self._add_up_terms()
         done = kernel.terminated | kernel.truncated
         infos = self._infos
         if done.any():
@@ -153,6 +164,15 @@ class TradingVecEnv(VecEnv):
             self._running[done] = 0.0
             kernel.begin(done)
         return kernel.observations.copy(), rewards, done, infos
+
+    def _add_up_terms(self) -> None:
+        self._term_sums += self.kernel.terms.sum(axis=0)
+        self._term_steps += 1
+        if self._term_steps == self.TERM_STEPS:
+            means = self._term_sums / (self._term_steps * self.kernel.copies)
+            self._recent_terms = dict(zip(REWARD_TERMS, means.tolist(), strict=True))
+            self._term_sums[:] = 0.0
+            self._term_steps = 0
 
     def close(self) -> None:
         """Nothing is open."""
