@@ -1,7 +1,7 @@
-"""One account as a row of numbers, and the one sequence in which a candle changes it.
+"""One symbol's account as a row of numbers, and what a fill, a protection and a close do to it.
 
 A row has ``ACCOUNT_COLUMNS`` float64 columns, so that an environment of many copies is a matrix
-of rows and a compiled loop over them.
+of rows and a compiled loop over them. Rows that share a purse hold the same cash, peak and equity.
 """
 
 from typing import Final
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from adan_core.accounting.compiled import compiled
 from adan_core.accounting.fills import affordable, buy, market_price, sell
-from adan_core.accounting.sizing import order_for_target
 from adan_core.accounting.stops import NOT_HIT, protection_hit, protection_prices
+from adan_core.accounting.wishes import HELD
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,18 @@ LAST_FILL_PRICE: Final = 14
 LAST_HIT: Final = 15  # NOT_HIT, STOP_LOSS_HIT or TAKE_PROFIT_HIT in the last candle
 LAST_HIT_PRICE: Final = 16
 LAST_HIT_QUANTITY: Final = 17
-ACCOUNT_COLUMNS: Final = 18
+WIN_RATE: Final = 18  # exponential mean over closed trades, NaN before the first
+LOSS_STREAK: Final = 19  # losses not made good yet: one more for each, halved by a win
+ASKED: Final = 20  # the last target asked for, and what was given for it: see ``wishes.HELD``
+GIVEN: Final = 21
+GIVEN_STOP_LOSS: Final = 22
+GIVEN_TAKE_PROFIT: Final = 23
+RESULT: Final = 24  # the open trade's realised PnL so far, less its fees and funding
+FUNDING: Final = 25  # paid for holding so far; negative when received
+ORDER: Final = 26  # signed quantity ordered at the last close
+DENIED: Final = 27  # why the last wish could not be followed: a code of ``sizing.DENIALS``
+GAIN: Final = 28  # money made in the last candle
+ACCOUNT_COLUMNS: Final = 29
 
 PORTFOLIO_COLUMNS: Final = (
     "cash",
@@ -45,6 +56,8 @@ PORTFOLIO_COLUMNS: Final = (
     "distance_to_stop",
     "distance_to_take_profit",
 )
+# How much a new trade weighs in the win rate: about the last twenty count.
+_TRADE_WEIGHT = 0.1
 # The time constant, in candles, at which "time in position" has climbed to 1 - 1/e.
 _TIME_SCALE = 100.0
 
@@ -57,6 +70,23 @@ def open_account(row: Floats, capital: float) -> None:
     row[PEAK] = capital
     row[EQUITY] = capital
     row[OPENED] = -1.0
+    row[WIN_RATE] = np.nan
+    row[ASKED : ASKED + HELD] = np.nan
+
+
+@compiled
+def record_trade(record: Floats, pnl: float) -> None:
+    """Take a closed trade into ``record``: win rate (NaN before the first), then loss streak.
+
+    ``pnl`` is net of the fees of both sides. A win halves the streak, so that size comes back step
+    by step.
+    """
+    won = 1.0 if pnl > 0.0 else 0.0
+    if np.isnan(record[0]):
+        record[0] = won
+    else:
+        record[0] += _TRADE_WEIGHT * (won - record[0])
+    record[1] = 0.5 * record[1] if pnl > 0.0 else record[1] + 1.0
 
 
 @compiled
@@ -87,7 +117,7 @@ def execute_at_open(
             row[CASH], row[QUANTITY], row[AVERAGE], bought, price, fee_rate
         )
         row[STOP], row[TAKE_PROFIT] = protection_prices(row[AVERAGE], stop_loss, take_profit, tick)
-        _book(row, bought, price, fee)
+        book_entry(row, bought, price, fee)
     elif order < 0.0:
         sold = min(-order, row[QUANTITY])
         if sold <= 0.0:
@@ -98,12 +128,31 @@ def execute_at_open(
 
 
 @compiled
-def _book(row: Floats, bought: float, price: float, fee: float) -> None:
+def book_entry(row: Floats, signed: float, price: float, fee: float) -> None:
+    """Count a fill of the ``signed`` quantity that made the position larger."""
     row[FEES] += fee
+    row[RESULT] -= fee
     row[FILLS] += 1.0
-    row[TURNOVER] += bought * price
-    row[LAST_FILL] = bought
+    row[TURNOVER] += abs(signed) * price
+    row[LAST_FILL] = signed
     row[LAST_FILL_PRICE] = price
+
+
+@compiled
+def book_exit(row: Floats, quantity: float, price: float, realised: float, fee: float) -> None:
+    """Count a fill of ``quantity`` that made the position smaller, and the trade if that closed it."""
+    row[REALISED] += realised
+    row[FEES] += fee
+    row[RESULT] += realised - fee
+    row[FILLS] += 1.0
+    row[TURNOVER] += quantity * price
+    if row[QUANTITY] == 0.0:
+        row[STOP] = 0.0
+        row[TAKE_PROFIT] = 0.0
+        row[OPENED] = -1.0
+        row[TRADES] += 1.0
+        record_trade(row[WIN_RATE : LOSS_STREAK + 1], row[RESULT])
+        row[RESULT] = 0.0
 
 
 @compiled
@@ -111,15 +160,7 @@ def _close(row: Floats, sold: float, price: float, fee_rate: float) -> None:
     row[CASH], row[QUANTITY], row[AVERAGE], realised, fee = sell(
         row[CASH], row[QUANTITY], row[AVERAGE], sold, price, fee_rate
     )
-    row[REALISED] += realised
-    row[FEES] += fee
-    row[FILLS] += 1.0
-    row[TURNOVER] += sold * price
-    if row[QUANTITY] == 0.0:
-        row[STOP] = 0.0
-        row[TAKE_PROFIT] = 0.0
-        row[OPENED] = -1.0
-        row[TRADES] += 1.0
+    book_exit(row, sold, price, realised, fee)
 
 
 @compiled
@@ -148,73 +189,6 @@ def protect_in_candle(
 
 
 @compiled
-def mark(row: Floats, close: float) -> float:
-    """Value the account at ``close``, raise its peak if need be, and return its equity."""
-    equity: float = row[CASH] + row[QUANTITY] * close
-    row[EQUITY] = equity
-    row[PEAK] = max(row[PEAK], equity)
-    return equity
-
-
-@compiled
-def step_account(
-    row: Floats,
-    close: float,
-    next_open: float,
-    next_high: float,
-    next_low: float,
-    next_close: float,
-    next_bar: int,
-    target: float,
-    cap: float,
-    band: float,
-    fee_rate: float,
-    slippage: float,
-    lot: float,
-    tick: float,
-    minimum_quantity: float,
-    minimum_notional: float,
-    stop_loss: float,
-    take_profit: float,
-) -> float:
-    """Carry the account from the close of one candle to the close of the next and return its equity.
-
-    The sequence, which the engine and the paper exchange follow too: (1) at the close, the order
-    that moves the position towards ``target`` (fraction of ``cap``, the symbol's largest share of
-    equity); (2) at the next open, its fill; (3) protection inside the next candle; (4) the mark at
-    its close. Prices in quote currency, ``next_bar`` the index of the next candle.
-    """
-    order = order_for_target(
-        row[CASH] + row[QUANTITY] * close,
-        row[QUANTITY],
-        close,
-        target,
-        cap,
-        band,
-        fee_rate,
-        slippage,
-        lot,
-        minimum_quantity,
-        minimum_notional,
-    )
-    execute_at_open(
-        row,
-        order,
-        next_open,
-        next_bar,
-        fee_rate,
-        slippage,
-        lot,
-        tick,
-        minimum_quantity,
-        stop_loss,
-        take_profit,
-    )
-    protect_in_candle(row, next_open, next_high, next_low, fee_rate, slippage, tick)
-    return mark(row, next_close)
-
-
-@compiled
 def portfolio_vector(
     cash: float,
     quantity: float,
@@ -232,14 +206,16 @@ def portfolio_vector(
 
     Cash is a share of equity, all positions counted. Exposure is the position's share of the most
     it may be, ``cap`` of equity, so that an agent trained with the whole purse reads the same
-    number under a tier's cap. Unrealised return and the distances to stop and take-profit are
-    fractions of the close (0 where there is none), drawdown a fraction of the peak. ``held``, the
+    number under a tier's cap; a short's is negative. Unrealised return and the distances to stop
+    and take-profit are fractions (0 where there is none), positive where the position gains and
+    where the price has still to go; drawdown is a fraction of the peak. ``held``, the
     candles closed since the one of its entry (0 at that one's own close), is squashed into [0, 1).
     """
     out[0] = cash / equity if equity > 0.0 else 0.0
     out[1] = quantity * close / (equity * cap) if equity > 0.0 and cap > 0.0 else 0.0
-    out[2] = close / average - 1.0 if quantity > 0.0 and average > 0.0 else 0.0
+    side = 1.0 if quantity > 0.0 else -1.0 if quantity < 0.0 else 0.0
+    out[2] = side * (close / average - 1.0) if average > 0.0 else 0.0
     out[3] = 1.0 - equity / peak if peak > 0.0 else 0.0
-    out[4] = 1.0 - np.exp(-held / _TIME_SCALE) if quantity > 0.0 else 0.0
-    out[5] = 1.0 - stop / close if quantity > 0.0 and stop > 0.0 else 0.0
-    out[6] = take_profit / close - 1.0 if quantity > 0.0 and take_profit > 0.0 else 0.0
+    out[4] = 1.0 - np.exp(-held / _TIME_SCALE) if side != 0.0 else 0.0
+    out[5] = side * (1.0 - stop / close) if stop > 0.0 else 0.0
+    out[6] = side * (take_profit / close - 1.0) if take_profit > 0.0 else 0.0

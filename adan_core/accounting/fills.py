@@ -1,4 +1,4 @@
-"""What a fill does to cash and position. Fees are in quote currency; spot, long or flat."""
+"""What a fill does to cash and position. Fees are in quote currency; a short is a negative quantity."""
 
 from adan_core.accounting.compiled import compiled
 from adan_core.accounting.rules import round_down, round_price
@@ -51,3 +51,33 @@ def sell(
         left = 0.0
         average = 0.0
     return cash + notional - fee, left, average, realised, fee
+
+
+@compiled
+def sell_short(
+    cash: float, quantity: float, average: float, sold: float, price: float, fee_rate: float
+) -> tuple[float, float, float, float]:
+    """Return cash, quantity, average price and fee after selling ``sold`` that is not held.
+
+    ``quantity`` is 0 or less; the proceeds are cash, what is owed is the negative quantity.
+    """
+    notional = sold * price
+    fee = notional * fee_rate
+    owed = sold - quantity
+    average = (notional - quantity * average) / owed
+    return cash + notional - fee, -owed, average, fee
+
+
+@compiled
+def cover(
+    cash: float, quantity: float, average: float, bought: float, price: float, fee_rate: float
+) -> tuple[float, float, float, float, float]:
+    """Return cash, quantity, average price, realised PnL (before fees) and fee after buying ``bought`` back."""
+    notional = bought * price
+    fee = notional * fee_rate
+    realised = bought * (average - price)
+    left = quantity + bought
+    if left >= 0.0:
+        left = 0.0
+        average = 0.0
+    return cash - notional - fee, left, average, realised, fee

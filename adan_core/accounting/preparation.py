@@ -4,12 +4,14 @@ import numpy as np
 
 from adan_core.accounting.account import (
     ACCOUNT_COLUMNS,
+    LOSS_STREAK,
     PORTFOLIO_COLUMNS,
+    WIN_RATE,
     execute_at_open,
-    mark,
     open_account,
     portfolio_vector,
     protect_in_candle,
+    record_trade,
 )
 from adan_core.accounting.fills import buy, market_price, sell
 from adan_core.accounting.rules import round_down
@@ -26,7 +28,7 @@ def prepare_kernels() -> None:
     market_price(1, 100.0, 0.0005, 0.01)
     execute_at_open(row, quantity, 100.0, 0, 0.001, 0.0005, 0.01, 0.01, 0.01, 0.05, 0.1)
     protect_in_candle(row, 100.0, 101.0, 99.0, 0.001, 0.0005, 0.01)
-    mark(row, 100.0)
+    record_trade(row[WIN_RATE : LOSS_STREAK + 1], 1.0)
     portfolio_vector(
         900.0,
         1.0,

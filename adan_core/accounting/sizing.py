@@ -1,5 +1,7 @@
 """How much to trade: the exposure a tier allows, and the order that brings a position to its target."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,24 @@ from adan_core.accounting.compiled import compiled
 from adan_core.accounting.rules import round_down
 
 Floats = NDArray[np.float64]
+
+# Why what was asked for could not be ordered, or not be filled.
+NOT_DENIED: Final = 0
+BELOW_MINIMUM: Final = 1
+NO_CASH: Final = 2
+BELOW_TIERS: Final = 3
+TOO_MANY_POSITIONS: Final = 4
+TOTAL_EXPOSURE: Final = 5
+RISK_PER_TRADE: Final = 6
+DENIALS: Final = (
+    "",
+    "below the venue's minimum",
+    "no cash left",
+    "below the capital tiers",
+    "as many positions as the tier allows",
+    "total exposure of the tier",
+    "risk per trade of the tier",
+)
 
 
 @compiled
@@ -21,6 +41,16 @@ def exposure_cap(equity: float, lower_bounds: Floats, caps: Floats) -> float:
         if equity >= lower_bounds[tier]:
             cap = caps[tier]
     return cap
+
+
+@compiled
+def tier_index(equity: float, lower_bounds: Floats) -> int:
+    """Return which capital tier ``equity`` lies in, -1 below the lowest; bounds as in ``exposure_cap``."""
+    found = -1
+    for tier in range(lower_bounds.shape[0]):
+        if equity >= lower_bounds[tier]:
+            found = tier
+    return found
 
 
 @compiled
@@ -39,29 +69,98 @@ def order_for_target(
 ) -> float:
     """Return the signed quantity (base currency) that moves the position towards its target; 0 for none.
 
-    The target exposure is ``target * cap`` of ``equity``. A buy leaves room for slippage and fee.
-    A change smaller than ``band``, a share of the largest position, is none, except that a target of
-    0 always closes.
+    The target exposure is ``target * cap`` of ``equity``; NaN leaves the position as it is. A buy
+    leaves room for slippage and fee. A change smaller than ``band``, a share of the largest
+    position, is none, except that a target of 0 always closes.
     An order below the venue's minimums is none; the whole remainder is sold when what a partial
-    sale would leave could not be sold any more.
+    sale would leave could not be sold any more. An order never crosses zero: a position is closed
+    before its opposite is opened.
     """
-    if equity <= 0.0 or close <= 0.0:
-        return 0.0
+    order, _ = sized_order(
+        equity,
+        quantity,
+        close,
+        target,
+        cap,
+        band,
+        fee_rate,
+        slippage,
+        lot,
+        minimum_quantity,
+        minimum_notional,
+    )
+    return order
+
+
+@compiled
+def sized_order(
+    equity: float,
+    quantity: float,
+    close: float,
+    target: float,
+    cap: float,
+    band: float,
+    fee_rate: float,
+    slippage: float,
+    lot: float,
+    minimum_quantity: float,
+    minimum_notional: float,
+) -> tuple[float, int]:
+    """Return what ``order_for_target`` does and why nothing is ordered, if something was asked for."""
+    if np.isnan(target) or close <= 0.0:
+        return 0.0, NOT_DENIED
+    # A short is a long seen in a mirror.
+    side = -1.0 if quantity < 0.0 or (quantity == 0.0 and target < 0.0) else 1.0
+    if equity <= 0.0:
+        # Nothing is left to owe with.
+        return (-quantity if quantity < 0.0 else 0.0), NOT_DENIED
+    order, denied = _sized(
+        equity,
+        side * quantity,
+        close,
+        side * target,
+        cap,
+        band,
+        fee_rate,
+        slippage,
+        lot,
+        minimum_quantity,
+        minimum_notional,
+    )
+    return side * order, denied
+
+
+@compiled
+def _sized(
+    equity: float,
+    quantity: float,
+    close: float,
+    target: float,
+    cap: float,
+    band: float,
+    fee_rate: float,
+    slippage: float,
+    lot: float,
+    minimum_quantity: float,
+    minimum_notional: float,
+) -> tuple[float, int]:
     if target <= 0.0:
         wanted = 0.0
     else:
         wanted = target * cap * equity / (close * (1.0 + slippage) * (1.0 + fee_rate))
         if abs(wanted - quantity) * close < band * cap * equity:
-            return 0.0
+            return 0.0, NOT_DENIED
     if wanted >= quantity:
         buy = round_down(wanted - quantity, lot)
         if buy < minimum_quantity or buy * close < minimum_notional or buy <= 0.0:
-            return 0.0
-        return buy
+            if target > 0.0 and cap <= 0.0:
+                return 0.0, BELOW_TIERS
+            return 0.0, BELOW_MINIMUM if wanted > quantity else NOT_DENIED
+        return buy, NOT_DENIED
     sell = quantity if wanted == 0.0 else round_down(quantity - wanted, lot)
     left = quantity - sell
     if left > 0.0 and (left < minimum_quantity or left * close < minimum_notional):
         sell = quantity
     if sell < minimum_quantity or sell * close < minimum_notional or sell <= 0.0:
-        return 0.0
-    return -sell
+        return 0.0, BELOW_MINIMUM
+    return -sell, NOT_DENIED

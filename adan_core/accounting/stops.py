@@ -47,3 +47,36 @@ def protection_hit(
     if take_profit > 0.0 and high >= take_profit:
         return TAKE_PROFIT_HIT, open_price if open_price > take_profit else take_profit
     return NOT_HIT, 0.0
+
+
+@compiled
+def short_protection_prices(
+    average: float, stop_loss: float, take_profit: float, tick: float
+) -> tuple[float, float]:
+    """Return stop and take-profit prices for a short entered at ``average``: above it and below it."""
+    stop = 0.0
+    target = 0.0
+    if stop_loss > 0.0:
+        stop = round_price(average * (1.0 + stop_loss), tick, up=True)
+    if take_profit > 0.0:
+        target = max(round_price(average * (1.0 - take_profit), tick, up=False), 0.0)
+    return stop, target
+
+
+@compiled
+def short_protection_hit(
+    open_price: float,
+    high: float,
+    low: float,
+    stop: float,
+    take_profit: float,
+    slippage: float,
+    tick: float,
+) -> tuple[int, float]:
+    """Return which protection of a short a candle triggers and its price, as ``protection_hit`` does."""
+    if stop > 0.0 and high >= stop:
+        reference = open_price if open_price > stop else stop
+        return STOP_LOSS_HIT, round_price(reference * (1.0 + slippage), tick, up=True)
+    if take_profit > 0.0 and low <= take_profit:
+        return TAKE_PROFIT_HIT, open_price if open_price < take_profit else take_profit
+    return NOT_HIT, 0.0

@@ -1,6 +1,6 @@
 """One account over one series, through the same kernels that the environment and the venue use."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -10,7 +10,10 @@ from adan_core.accounting.account import (
     ACCOUNT_COLUMNS,
     AVERAGE,
     CASH,
+    DENIED,
+    EQUITY,
     FEES,
+    GIVEN,
     LAST_FILL,
     LAST_FILL_PRICE,
     LAST_HIT,
@@ -23,22 +26,22 @@ from adan_core.accounting.account import (
     open_account,
 )
 from adan_core.accounting.compiled import compiled
+from adan_core.accounting.purse import Limits, Tape, position_cap, step_purse
 from adan_core.accounting.stops import NOT_HIT, STOP_LOSS_HIT, TAKE_PROFIT_HIT
 from adan_core.data.series import CandleSeries
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import DataError
 from adan_core.domain.portfolio import ClosedTrade
 from adan_core.indicators.program import assemble, run_batch
-from adan_core.learning.environment_kernel import (
-    PORTFOLIO_SIZE,
-    step_one,
-    write_portfolio,
-)
+from adan_core.learning.environment_episodes import PORTFOLIO_SIZE, write_portfolio
 from adan_core.learning.metrics import PerformanceMetrics, measure
 from adan_core.learning.segments import Economics, Segment
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+UNKNOWN: Final = -1
+"""The regime's code where nobody has told it."""
 
 SMA_FAST: Final = 50
 SMA_SLOW: Final = 200
@@ -50,10 +53,12 @@ _ENTERED, _LEFT, _SIZE, _ENTRY, _EXIT, _PNL, _HOW = range(7)
 
 
 class Decider(Protocol):
-    """Whatever answers an observation with an exposure."""
+    """Whatever answers an observation with an exposure, asked as ``trading.policy.Policy`` is."""
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
-        """Return the answer to one observation."""
+    def decide(
+        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+    ) -> PolicyOutput:
+        """Return the answer to one observation at one close."""
         ...
 
 
@@ -63,7 +68,9 @@ class Backtest:
 
     ``close_time`` and ``equity`` have shape (n,), the first before any decision; ``targets`` and
     ``exposure`` shape (n - 1,): what was asked for at each close but the last, and the share of
-    equity held one candle later. A position still open at the end is valued at the last close, not closed.
+    equity held one candle later. ``given`` (n - 1,) is what the behaviour engine made of each wish,
+    ``denied`` (n - 1,) why it could not be followed: a code of ``sizing.DENIALS``. A position still
+    open at the end is valued at the last close, not closed.
     """
 
     symbol: str
@@ -75,6 +82,8 @@ class Backtest:
     fees: float
     traded: float
     bar_duration: int
+    given: Floats = field(default_factory=lambda: np.empty(0, dtype=np.float64))
+    denied: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def metrics(self) -> PerformanceMetrics:
         """Return the figures of the equity curve."""
@@ -85,47 +94,53 @@ class Backtest:
 @compiled
 def _run(
     targets: Floats,
-    economics: Floats,
-    opens: Floats,
-    highs: Floats,
-    lows: Floats,
-    closes: Floats,
-    row: Floats,
+    stop_losses: Floats,
+    take_profits: Floats,
+    figures: Floats,
+    tape: Tape,
+    limits: Limits,
+    rows: Floats,
     equity: Floats,
     exposure: Floats,
+    given: Floats,
+    denied: Integers,
     trades: Floats,
 ) -> int:
     """Carry the account through all targets; return how many round trips were closed."""
     closed = 0
+    row = rows[0]
+    place = np.zeros((1, 1), dtype=np.int64)
     flat_cash = row[CASH]
     for bar in range(targets.shape[0]):
-        entered = row[OPENED] if row[QUANTITY] > 0.0 else float(bar + 1)
+        after = bar + 1
+        entered = row[OPENED] if row[QUANTITY] != 0.0 else float(after)
         held = row[QUANTITY]
         average = row[AVERAGE]
         done = row[TRADES]
-        after = bar + 1
-        equity[after] = step_one(
-            row,
-            economics,
-            targets[bar],
-            closes[bar],
-            opens[after],
-            highs[after],
-            lows[after],
-            closes[after],
-            after,
+        place[0, 0] = bar
+        equity[after] = step_purse(
+            rows,
+            place,
+            figures,
+            tape,
+            limits,
+            targets[bar:after],
+            stop_losses[bar:after],
+            take_profits[bar:after],
         )
-        exposure[bar] = row[QUANTITY] * closes[after] / equity[after]
+        exposure[bar] = row[QUANTITY] * tape.close[after] / equity[after]
+        given[bar] = row[GIVEN]
+        denied[bar] = int(row[DENIED])
         if row[TRADES] > done:
             hit = row[LAST_HIT]
-            if row[LAST_FILL] > 0.0:
-                bought = row[LAST_FILL]
-                average = (held * average + bought * row[LAST_FILL_PRICE]) / (held + bought)
+            filled = row[LAST_FILL]
+            if filled != 0.0 and held * filled >= 0.0:
+                average = (held * average + filled * row[LAST_FILL_PRICE]) / (held + filled)
             trades[closed, _ENTERED] = entered
             trades[closed, _LEFT] = after
             trades[closed, _ENTRY] = average
             trades[closed, _HOW] = hit
-            trades[closed, _SIZE] = row[LAST_HIT_QUANTITY] if hit != NOT_HIT else -row[LAST_FILL]
+            trades[closed, _SIZE] = row[LAST_HIT_QUANTITY] if hit != NOT_HIT else -filled
             trades[closed, _EXIT] = row[LAST_HIT_PRICE] if hit != NOT_HIT else row[LAST_FILL_PRICE]
             trades[closed, _PNL] = row[CASH] - flat_cash
             closed += 1
@@ -135,33 +150,48 @@ def _run(
 
 
 def run_targets(
-    series: CandleSeries, targets: Floats, economics: Economics, capital: float
+    series: CandleSeries,
+    targets: Floats,
+    economics: Economics,
+    capital: float,
+    segment: Segment | None = None,
+    protection: tuple[Floats, Floats] | None = None,
 ) -> Backtest:
     """Carry out ``targets``, one per candle but the last, and return what became of ``capital``.
 
-    Target ``i`` (fraction of the cap) is decided at the close of candle ``i`` and filled at the
-    next open. DataError if their number does not fit.
+    Target ``i`` (fraction of the cap; NaN leaves the position as it is) is decided at the close of
+    candle ``i`` and filled at the next open. ``segment``, of the same candles, says what was known
+    of the market at each close; ``protection`` are the stop-loss and take-profit that came with each
+    target, NaN for those of ``economics``. DataError if their number does not fit.
     """
     if targets.shape != (max(len(series) - 1, 0),) or len(series) < 2:
         raise DataError(
             f"{targets.shape[0]} targets for {len(series)} candles",
             "two candles or more, and a target for each but the last",
         )
-    row = np.zeros(ACCOUNT_COLUMNS, dtype=np.float64)
-    open_account(row, capital)
+    if segment is not None and len(segment) != len(series):
+        raise DataError(f"{len(segment)} states for {len(series)} candles", "one for each")
+    rows = np.zeros((1, ACCOUNT_COLUMNS), dtype=np.float64)
+    open_account(rows[0], capital)
+    unsaid = np.full(len(targets), np.nan, dtype=np.float64)
+    stop_losses, take_profits = (unsaid, unsaid) if protection is None else protection
     equity = np.full(len(series), capital, dtype=np.float64)
     exposure = np.zeros(len(targets), dtype=np.float64)
+    given = np.zeros(len(targets), dtype=np.float64)
+    denied = np.zeros(len(targets), dtype=np.int64)
     trades = np.zeros((len(targets), 7), dtype=np.float64)
     count = _run(
         targets,
-        economics.as_array(),
-        series.open,
-        series.high,
-        series.low,
-        series.close,
-        row,
+        stop_losses,
+        take_profits,
+        economics.as_array()[None, :],
+        _tape(series, segment),
+        economics.limits(),
+        rows,
         equity,
         exposure,
+        given,
+        denied,
         trades,
     )
     close_time = series.open_time + series.timeframe.duration
@@ -172,10 +202,19 @@ def run_targets(
         targets=targets,
         exposure=exposure,
         trades=tuple(_trade(series, trades[index]) for index in range(count)),
-        fees=float(row[FEES]),
-        traded=float(row[TURNOVER]),
+        fees=float(rows[0, FEES]),
+        traded=float(rows[0, TURNOVER]),
         bar_duration=series.timeframe.duration,
+        given=given,
+        denied=denied,
     )
+
+
+def _tape(series: CandleSeries, segment: Segment | None) -> Tape:
+    if segment is not None:
+        return segment.tape()
+    unknown = np.full(len(series), -1, dtype=np.int8), np.full(len(series), np.nan)
+    return Tape(series.open, series.high, series.low, series.close, *unknown)
 
 
 def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital: float) -> Backtest:
@@ -186,33 +225,34 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
     """
     if len(segment) != len(series):
         raise DataError(f"{len(segment)} states for {len(series)} candles", "one for each")
-    figures = segment.economics.as_array()
-    cap = segment.economics.cap
-    row = np.zeros(ACCOUNT_COLUMNS, dtype=np.float64)
-    open_account(row, capital)
+    figures = segment.economics.as_array()[None, :]
+    limits = segment.economics.limits()
+    tape = segment.tape()
+    rows = np.zeros((1, ACCOUNT_COLUMNS), dtype=np.float64)
+    open_account(rows[0], capital)
+    place = np.zeros((1, 1), dtype=np.int64)
     columns = segment.market.shape[1]
     portfolio = np.zeros(PORTFOLIO_SIZE, dtype=np.float64)
     observation = np.zeros(columns + PORTFOLIO_SIZE, dtype=np.float32)
-    targets = np.zeros(max(len(series) - 1, 0), dtype=np.float64)
-    for bar in range(len(targets)):
-        after = bar + 1
-        write_portfolio(row, cap, series.close[bar], bar, portfolio)
+    wishes = np.full((3, max(len(series) - 1, 0)), np.nan, dtype=np.float64)
+    for bar in range(wishes.shape[1]):
+        cap = position_cap(rows[0, EQUITY], limits.tiers, segment.economics.cap)
+        write_portfolio(rows[0], cap, series.close[bar], bar, portfolio)
         observation[:columns] = segment.market[bar]
         observation[columns:] = portfolio
-        targets[bar] = policy.decide(observation).target_exposure
-        step_one(
-            row,
-            figures,
-            targets[bar],
-            series.close[bar],
-            series.open[after],
-            series.high[after],
-            series.low[after],
-            series.close[after],
-            after,
+        regime = int(tape.regime[bar])
+        answer = policy.decide(series.symbol, float(series.close[bar]), observation, regime)
+        wishes[:, bar] = (
+            answer.target_exposure,
+            np.nan if answer.stop_loss is None else answer.stop_loss,
+            np.nan if answer.take_profit is None else answer.take_profit,
         )
-    # The same targets through the compiled loop give the same account, and its trades.
-    return run_targets(series, targets, segment.economics, capital)
+        place[0, 0] = bar
+        step_purse(rows, place, figures, tape, limits, *wishes[:, bar : bar + 1])
+    # The same wishes through the compiled loop give the same account, and its trades.
+    return run_targets(
+        series, wishes[0], segment.economics, capital, segment, (wishes[1], wishes[2])
+    )
 
 
 def flat_targets(series: CandleSeries) -> Floats:

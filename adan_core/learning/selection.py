@@ -53,5 +53,5 @@ class Validator:
         for _ in range(self._steps):
             actions = np.argmax(network.logits(kernel.observations), axis=-1)
             kernel.step(self._exposures[actions])
-            total += float(kernel.terms.sum())
+            total += float(kernel.log_returns.sum())
         return 1000.0 * total / self.bars

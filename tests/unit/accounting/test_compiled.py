@@ -14,10 +14,10 @@ from adan_core.accounting.compiled import source_digests
 PACKAGE = Path(adan_core.__file__).parent
 _MARK_AN_ACCOUNT = """\
 import numba, numpy
-from adan_core.accounting.account import ACCOUNT_COLUMNS, mark, open_account
+from adan_core.accounting.account import ACCOUNT_COLUMNS, CASH, open_account
 row = numpy.zeros(ACCOUNT_COLUMNS)
 open_account(row, 100.0)
-print(numba.config.CACHE_DIR, mark(row, 1.0))
+print(numba.config.CACHE_DIR, row[CASH])
 """
 
 

@@ -24,7 +24,6 @@ from adan_core.accounting.account import (
     TRADES,
     open_account,
     portfolio_vector,
-    step_account,
 )
 from adan_core.accounting.fills import affordable, buy, market_price, sell
 from adan_core.accounting.rules import round_down, round_price
@@ -36,6 +35,7 @@ from adan_core.accounting.stops import (
     protection_hit,
     protection_prices,
 )
+from tests.accounts import step_account
 
 STEPS = st.sampled_from([1e-8, 1e-5, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0])
 

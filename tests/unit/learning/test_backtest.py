@@ -13,6 +13,7 @@ from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import DataError
 from adan_core.learning.backtest import (
     SMA_SLOW,
+    UNKNOWN,
     buy_and_hold_targets,
     flat_targets,
     run_policy,
@@ -129,7 +130,12 @@ class Momentum:
     def __init__(self) -> None:
         self.seen: list[NDArray[np.float32]] = []
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+    def decide(
+        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+    ) -> PolicyOutput:
+        assert symbol == "BTC/SIM"
+        assert close > 0.0
+        assert regime == UNKNOWN
         self.seen.append(observation.copy())
         return PolicyOutput(float(observation[0] > 0.0), 1.0, (), None)
 

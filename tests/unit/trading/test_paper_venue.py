@@ -19,6 +19,7 @@ from adan_core.domain.orders import Fill, Order, OrderPurpose, OrderStatus, Orde
 from adan_core.domain.time import HOUR, ManualClock
 from adan_core.trading.exchanges.paper import PaperExchange
 from adan_core.trading.exchanges.protocol import CancelOutcome, Rejection
+from tests.accounts import step_account
 from tests.trading_market import (
     BTC,
     CAPITAL,
@@ -304,7 +305,7 @@ def test_the_venue_and_the_account_kernel_hold_the_same_money(
         fills = exchange.on_candle(BTC, after)
         fees += sum(fill.fee for fill in fills)
         bought_and_sold += fills
-        account.step_account(
+        step_account(
             row,
             before.close,
             after.open,

@@ -13,6 +13,7 @@ from adan_core.accounting.sizing import order_for_target
 from adan_core.domain.candles import Candle
 from adan_core.domain.errors import TradingError
 from adan_core.domain.time import HOUR
+from tests.accounts import step_account
 from tests.trading_market import BTC, CAPITAL, COSTS, ETH, START, Desk, candle, rules
 
 
@@ -143,7 +144,7 @@ def test_the_books_equal_the_account_kernel(
             high, low = max(opening, close) * (1.0 + reach), min(opening, close) * (1.0 - reach)
             now = Candle(START + index * HOUR, opening, high, low, close, 1.0)
             await desk.step(now)
-            equity = account.step_account(
+            equity = step_account(
                 row,
                 previous.close,
                 now.open,
