@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+from adan_core.cli.confirmation import typed_word
 from adan_core.cli.context import Context
 from adan_core.domain.commands import (
     FLATTEN_WORD,
@@ -210,7 +211,7 @@ def _kill(arguments: argparse.Namespace, context: Context) -> int:
     flatten = arguments.command == "kill" and arguments.flatten
     word = ""
     if flatten:
-        word = _typed(arguments.confirm, FLATTEN_WORD, context)
+        word = typed_word(arguments.confirm, FLATTEN_WORD, context)
         require_word(word, FLATTEN_WORD)
     origin = f"adan-core {arguments.command} by {current_user()}"
     reason = arguments.reason or origin
@@ -290,7 +291,7 @@ def _latch_on_disk(
 
 
 def _rearm(arguments: argparse.Namespace, context: Context) -> int:
-    word = _typed(arguments.confirm, REARM_WORD, context)
+    word = typed_word(arguments.confirm, REARM_WORD, context)
     require_word(word, REARM_WORD)
     try:
         result = ask(context.home.socket, Command(CommandKind.REARM, word=word)).result
@@ -319,17 +320,3 @@ def _accept(result: CommandResult | None) -> CommandResult:
     if not result.accepted:
         raise UsageError(f"the core refused: {result.message}")
     return result
-
-
-def _typed(given: str | None, word: str, context: Context) -> str:
-    """Return the typed confirmation: from ``--confirm``, a prompt, or a line of standard input."""
-    if given is not None:
-        return given
-    if context.interactive:
-        context.warn(f"type {word} to confirm:")
-    line = context.stdin.readline()
-    if not line:
-        raise UsageError(
-            "no typed confirmation", f"the word {word}", f"type it, or give --confirm {word}"
-        )
-    return line.strip()

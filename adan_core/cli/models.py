@@ -1,106 +1,56 @@
-"""``adan-core models``: the sealed models there are, and what each was made from."""
+"""``adan-core models``: the sealed models there are, how far each is trusted, and who is in service."""
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from importlib import import_module
+from typing import Final
 
 from adan_core.cli.context import Context
 
-if TYPE_CHECKING:
-    from adan_core.learning.bundle import ServiceModel
+# action: (what it is for, the module that carries it out)
+ACTIONS: Final[dict[str, tuple[str, str]]] = {
+    "list": ("say which models there are, their states and verdicts, refused ones too", "looking"),
+    "show": ("verify one model and say all that is known of it", "looking"),
+    "compare": ("run two models over the same candles out of sample, side by side", "comparing"),
+    "verify": ("check every hash, signature and schema, and load each model", "verifying"),
+    "promote": ("hold a model to the gates and put it on paper, or live", "serving"),
+    "rollback": ("take the model in service back; its parent or the one before follows", "serving"),
+    "export": ("write a model into one file", "moving"),
+    "import": ("take a model in from such a file, if its signer is trusted", "moving"),
+    "remove": ("delete a model that is not in service", "moving"),
+}
 
 _EXAMPLES = """\
 examples:
   adan-core models list
   adan-core models show simulated-s0-20260101-120000
-  adan-core models show simulated-s0-20260101-120000 --json
+  adan-core models compare OLD NEW --dataset BTC-USDT-1h
+  adan-core models verify                        (exit code 4 if any is not what it must be)
+  adan-core models promote BTC-USDT-1h-s1        (shows every gate; 1 if one says no)
+  adan-core models rollback
+  adan-core models export BTC-USDT-1h-s1 model.tar
+
+A model is candidate -> paper -> live -> retired. Only a promotion, signed by you, raises it.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``models``."""
+    """Declare the actions of ``models``."""
     parser.epilog = _EXAMPLES
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|show")
-    listing = actions.add_parser(
-        "list",
-        help="say which models there are, refused ones too",
-        epilog="example: adan-core models list",
-    )
-    showing = actions.add_parser(
-        "show",
-        help="verify one model and say where it comes from",
-        epilog="example: adan-core models show simulated-s0-20260101-120000",
-    )
-    showing.add_argument("model", metavar="MODEL", help="as `models list` shows it")
-    for action in (listing, showing):
+    actions = parser.add_subparsers(dest="action", required=True, metavar="|".join(ACTIONS))
+    for name, (summary, module) in ACTIONS.items():
+        action = actions.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         action.add_argument("--json", action="store_true", help="print JSON")
+        import_module(f"adan_core.cli.models_{module}").declare(name, action)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """List the models, or show one; a model that is refused is shown with its reason."""
-    from adan_core.runtime.models import open_registry
-
-    if arguments.action == "list":
-        return _list(arguments, context)
-    model = open_registry(context.home).load(arguments.model)
-    if arguments.json:
-        context.emit(
-            {
-                "schema_version": 1,
-                "card": model.card,
-                "signer": model.signer,
-                "evaluation": model.evaluation,
-            }
-        )
-    else:
-        for line in _lines(model):
-            context.say(line)
-    return 0
-
-
-def _list(arguments: argparse.Namespace, context: Context) -> int:
-    from adan_core.cli.figures import table
-    from adan_core.domain.time import iso
-    from adan_core.runtime.models import open_registry
-
-    listing = open_registry(context.home).listing()
-    if arguments.json:
-        context.emit({"schema_version": 1, "models": listing})
-        return 0
-    rows = [
-        [
-            model.model_id,
-            "" if model.created_at is None else iso(model.created_at),
-            model.signer,
-            f"REFUSED: {model.refused}" if model.refused else model.trained_on,
-        ]
-        for model in listing
-    ]
-    for line in table(["model", "made", "signed by", "trained on"], rows):
-        context.say(line)
-    return 0
-
-
-def _lines(model: "ServiceModel") -> list[str]:
-    from adan_core.domain.time import iso
-
-    card = model.card
-    lines = [
-        f"{card.model_id}: {card.algorithm}, signed by {model.signer}, made {iso(card.created_at)}",
-        (
-            f"trained on {card.trained_on}; seed {card.seed}; {card.steps:,} steps, "
-            f"weights of step {card.selected_at:,}"
-        ),
-        (
-            f"timeframes {', '.join(card.ladder)}; state {card.feature_schema_hash}; "
-            f"exposures {', '.join(f'{exposure:g}' for exposure in card.exposures)}"
-        ),
-        f"validation: {card.validation_score:+.4f} net log-return per 1000 candles",
-    ]
-    lines += [
-        f"{data.symbol}: training to {iso(data.training.stop_time)}, validation to "
-        f"{iso(data.validation.stop_time)}, data {data.series_hash}"
-        for data in card.data
-    ]
-    if model.evaluation is not None:
-        lines.append(f"evaluation in the bundle: {model.evaluation.get('verdict', 'N/A')}")
-    return lines
+    """Carry out one action on the models."""
+    module = import_module(f"adan_core.cli.models_{ACTIONS[arguments.action][1]}")
+    act: Callable[[argparse.Namespace, Context], int] = module.run
+    return act(arguments, context)

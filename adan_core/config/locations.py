@@ -42,6 +42,11 @@ class Locations:
         return self.config / "operator_public_key.json"
 
     @property
+    def trusted_keys(self) -> Path:
+        """Public keys of others whose models may be imported, each file named after its owner."""
+        return self.config / "trusted_keys"
+
+    @property
     def datasets(self) -> Path:
         """Imported candles."""
         return self.data / "candles"

@@ -44,6 +44,16 @@ class ModelState(StrEnum):
     RETIRED = "retired"
 
 
+class Cause(StrEnum):
+    """What a change of state came from."""
+
+    PROMOTED = "promoted"
+    SUCCEEDED = "succeeded by another"
+    DEMOTED = "demoted"
+    ROLLED_BACK = "rolled back"
+    RESTORED = "restored"
+
+
 _TRUST: Final = {
     ModelState.RETIRED: 0,
     ModelState.CANDIDATE: 0,
@@ -71,6 +81,7 @@ class Step:
     market: str
     before: ModelState
     after: ModelState
+    cause: Cause
     why: str
     gates: tuple[Gate, ...]
 
@@ -97,6 +108,11 @@ class Lifecycle:
         """Return the state of the model of that very content."""
         return self._states(self.steps()).get((model_id, digest), self._initial(model_id, digest))
 
+    def last_known(self, model_id: str) -> ModelState:
+        """Return the state last recorded under a name, whatever the content; candidate if none was."""
+        states = [step.after for step in self.steps() if step.model_id == model_id]
+        return states[-1] if states else ModelState.CANDIDATE
+
     def history(self, model_id: str, digest: str) -> tuple[Step, ...]:
         """Return the steps of one model, the oldest first."""
         return tuple(
@@ -105,12 +121,17 @@ class Lifecycle:
             if (step.model_id, step.model_digest) == (model_id, digest)
         )
 
+    def earned(self, model_id: str, digest: str) -> bool:
+        """Whether a signed step, or being shipped, has put the model into service before."""
+        return self._earned(self._read()).get((model_id, digest), 0) > 0
+
     def record(
         self,
         model_id: str,
         digest: str,
         market: str,
         after: ModelState,
+        cause: Cause,
         why: str,
         gates: tuple[Gate, ...] = (),
         key: "Ed25519PrivateKey | None" = None,
@@ -139,6 +160,7 @@ class Lifecycle:
                 market=market,
                 before=before,
                 after=after,
+                cause=cause,
                 why=why,
                 gates=gates,
             )

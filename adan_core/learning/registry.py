@@ -8,6 +8,8 @@ from pathlib import Path
 from adan_core.domain.errors import AdanError, ModelError
 from adan_core.domain.time import Milliseconds
 from adan_core.learning.bundle import ServiceModel, load_bundle
+from adan_core.learning.judgements import bundle_digest
+from adan_core.learning.transfer import export_bundle, import_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,39 @@ class ModelRegistry:
         ModelError, with the reason, if there is none, if it is unsigned or altered, if its payload
         is not what it must be, or if it reads another state than ``schema_hash`` (when given).
         """
+        return load_bundle(self.folder(model_id), self._trusted, schema_hash)
+
+    def folder(self, model_id: str) -> Path:
+        """Return where the bundle called ``model_id`` lies; ModelError if there is none."""
         for folder in self._folders():
             if folder.name == model_id:
-                return load_bundle(folder, self._trusted, schema_hash)
+                return folder
         known = ", ".join(model.model_id for model in self.listing()[:5]) or "none yet"
         raise ModelError(f"no model called {model_id}", known, "see `adan-core models list`")
+
+    def digest(self, model_id: str) -> str:
+        """Return what names the bundle's very content; ModelError if there is no such bundle."""
+        return bundle_digest(self.folder(model_id))
+
+    def export(self, model_id: str, target: Path) -> None:
+        """Write a model into the file ``target``; ModelError if it does not load."""
+        export_bundle(self.folder(model_id), target, self._trusted)
+
+    def take_in(self, source: Path) -> ServiceModel:
+        """Take the model in the file ``source`` in; ModelError, and nothing is kept, if it may not."""
+        return import_bundle(source, self._models, self._trusted)
+
+    def is_shipped(self, model_id: str) -> bool:
+        """Whether the bundle called ``model_id`` came with the package."""
+        return self.folder(model_id).parent == self._shipped
+
+    def shipped_digests(self) -> dict[str, str]:
+        """Return the content digest of each shipped bundle, by its id."""
+        return {
+            folder.name: bundle_digest(folder)
+            for folder in self._folders()
+            if folder.parent == self._shipped
+        }
 
     def default(self, schema_hash: str) -> ServiceModel:
         """Return the newest usable model that reads ``schema_hash``, the operator's own first.

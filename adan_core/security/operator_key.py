@@ -54,12 +54,23 @@ def operator_key(vault: Vault, public_key_file: Path, audit: AuditTrail) -> "Ed2
     return key
 
 
-def trusted_keys(public_key_file: Path) -> dict[str, bytes]:
-    """Return the public keys a sealed bundle may be signed with, by their owner; unlocks nothing."""
+def trusted_keys(public_key_file: Path, others: Path | None = None) -> dict[str, bytes]:
+    """Return the public keys a sealed bundle may be signed with, by their owner; unlocks nothing.
+
+    ``others`` is a folder of public keys the operator chose to trust, each file named after its
+    owner. SecurityError at a file that is none, or is named like ADAN's own keys.
+    """
     keys = {SHIPPED: shipped_public_key()}
     own = read_public_key(public_key_file)
     if own is not None:
         keys[OPERATOR] = own
+    if others is not None and others.is_dir():
+        for path in sorted(others.glob("*.json")):
+            key = read_public_key(path)
+            if path.stem in {SHIPPED, OPERATOR}:
+                raise SecurityError(f"{path} is named like a key of ADAN's own", "its owner's name")
+            if key is not None:
+                keys[path.stem] = key
     return keys
 
 

@@ -164,7 +164,8 @@ def _verified_owner(
         raise ModelError(
             f"{folder} is signed with a key nobody here trusts ({shown})",
             " or ".join(f"{name} ({fingerprint(key)})" for name, key in sorted(trusted.items())),
-            "use a model shipped with ADAN or trained by you",
+            "use a model shipped with ADAN or trained by you, or trust its signer: `adan-core models "
+            "import --help` says how",
         )
     owner, public = owners[0]
     try:

@@ -1,10 +1,14 @@
 """A look into the journal while no core runs, for ``adan-core status``: it only reads and imports little."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from adan_core.domain.errors import SystemFailure
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,29 @@ def read_status(path: Path) -> JournalStatus | None:
 
     Raises SystemFailure if the file is there and cannot be read.
     """
+    return _looked(path, _read)
+
+
+def read_checkpoint(path: Path, key: str) -> bytes | None:
+    """Return what the journal at ``path`` keeps under ``key``; None if there is no such thing.
+
+    Raises SystemFailure if the file is there and cannot be read.
+    """
+
+    def read(connection: sqlite3.Connection) -> bytes | None:
+        row = connection.execute("SELECT value FROM checkpoint WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    return _looked(path, read)
+
+
+def _looked(path: Path, read: Callable[[sqlite3.Connection], Found | None]) -> Found | None:
     if not path.exists():
         return None
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            return _read(connection)
+            return read(connection)
         finally:
             connection.close()
     except sqlite3.Error as error:
