@@ -81,11 +81,39 @@ class RiskVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Factor:
+    """One circumstance, the figure ``found`` for it (N/A: unknown) and what it multiplies the size by."""
+
+    name: str
+    found: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class BehaviourReading:
+    """What the behaviour engine made of a wish, and why.
+
+    ``asked`` and ``given`` are exposures (fractions of the symbol's cap), ``stop_loss`` and
+    ``take_profit`` the fractions of the entry given with them. They were given at the close
+    ``since``, on the ``factors`` of that close, and hold until the wish changes.
+    """
+
+    mode: str
+    asked: float
+    given: float
+    stop_loss: float
+    take_profit: float
+    factors: tuple[Factor, ...]
+    since: Milliseconds
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Everything known about one decision, as stored and as shown.
 
     ``observation_hash`` is the BLAKE2b-128 of the observation's float32 bytes, ``latency`` the
-    milliseconds from candle to verdict; ``verdict`` is None where no order was asked for.
+    milliseconds from candle to verdict; ``verdict`` is None where no order was asked for,
+    ``behaviour`` where the behaviour engine had no say.
     """
 
     decision_id: str
@@ -98,3 +126,4 @@ class Decision:
     model_id: str
     config_hash: str
     latency: float
+    behaviour: BehaviourReading | None = None
