@@ -5,10 +5,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from adan_core.domain.decisions import Decision
+from adan_core.domain.decisions import Decision, PolicyOutput
 from adan_core.domain.errors import DataError
 from adan_core.domain.portfolio import ClosedTrade
 from adan_core.domain.snapshot import EquityPoint
+from adan_core.domain.time import Milliseconds
 from adan_core.trading.journal_file import JournalFile
 
 Value = TypeVar("Value")
@@ -61,6 +62,37 @@ class History:
             "SELECT record FROM decisions ORDER BY sequence DESC LIMIT ?", (limit,)
         )
         return tuple(msgspec.json.decode(row[0], type=Decision) for row in rows)
+
+    def record_shadow(
+        self,
+        time: Milliseconds,
+        symbol: str,
+        model_id: str,
+        output: PolicyOutput,
+        equity: float,
+    ) -> None:
+        """Store what a challenger decided in the shadow, and its own equity then.
+
+        One that is there is kept; where it abstained no target is stored.
+        """
+        with self._file.transaction():
+            self._file.write(
+                "INSERT OR IGNORE INTO shadow_decisions "
+                "(time, symbol, model, target, confidence, equity) VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    time,
+                    symbol,
+                    model_id,
+                    None if output.abstained else output.target_exposure,
+                    output.confidence,
+                    equity,
+                ),
+            )
+            newest = self._file.one("SELECT max(sequence) FROM shadow_decisions")[0]
+            if newest % _PRUNE_EVERY == 0:
+                self._file.write(
+                    "DELETE FROM shadow_decisions WHERE sequence <= ?", (newest - IDLE_DECISIONS,)
+                )
 
     def record_equity(self, point: EquityPoint, marks: Mapping[str, float], peak: float) -> None:
         """Add a point to the equity curve and keep the marks and the peak it came from.
@@ -117,6 +149,15 @@ class History:
             (limit,),
         )
         return tuple(ClosedTrade(*row) for row in rows)
+
+    def trades_after(self, sequence: int) -> tuple[tuple[int, ClosedTrade], ...]:
+        """Return the round trips stored after the one numbered ``sequence``, oldest first, numbered."""
+        rows = self._file.rows(
+            "SELECT sequence, symbol, quantity, entry_price, exit_price, opened_at, closed_at, pnl, "
+            "reason FROM trades WHERE sequence > ? ORDER BY sequence",
+            (sequence,),
+        )
+        return tuple((row[0], ClosedTrade(*row[1:])) for row in rows)
 
     def save(self, key: str, value: object) -> None:
         """Keep ``value`` (anything msgspec can encode) under ``key`` for the next start."""
