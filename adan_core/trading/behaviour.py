@@ -6,6 +6,7 @@ It stands below the hard limits and above the agent. The arithmetic is ``account
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -23,10 +24,11 @@ from adan_core.accounting.behaviour import (
 )
 from adan_core.accounting.sizing import tier_index
 from adan_core.accounting.wishes import HELD, follow_wish
-from adan_core.domain.decisions import BehaviourReading, Factor
+from adan_core.domain.decisions import BehaviourReading, Factor, PolicyOutput
 from adan_core.domain.market import Regime, RegimeReading
 from adan_core.domain.portfolio import ClosedTrade
 from adan_core.domain.time import Milliseconds
+from adan_core.trading.terms import Sizing
 
 Floats = NDArray[np.float64]
 
@@ -74,23 +76,32 @@ _SAID: Final[tuple[Callable[[float], str], ...]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the agent's wish comes to: exposure (fraction of the cap, NaN to stay) and its protection.
+
+    ``stop_loss`` and ``take_profit`` are fractions of the entry, 0 for none.
+    """
+
+    target: float
+    stop_loss: float
+    take_profit: float
+
+
 class DynamicBehaviorEngine:
     """Weighs each wish of the agent, symbol by symbol, and remembers what it gave for it.
 
-    ``settings`` are those of ``accounting.behaviour`` and ``lower_bounds`` those of the capital
-    tiers; both may be replaced while running, and count from the next new wish on. ``trades_after``
-    is the journal's: win rates and loss streaks follow from all it knows, so that a crash loses and
-    doubles none.
+    ``settings`` are those of ``accounting.behaviour``; they may be replaced while running and count
+    from the next new wish on. ``trades_after`` is the journal's: win rates and loss streaks follow
+    from all it knows, so that a crash loses and doubles none.
     """
 
     def __init__(
         self,
         settings: Floats,
-        lower_bounds: Floats,
         trades_after: Callable[[int], tuple[tuple[int, ClosedTrade], ...]],
     ) -> None:
         self.settings = settings
-        self.lower_bounds = lower_bounds
         self._trades_after = trades_after
         self._kept: dict[str, Floats] = {}
         self._records: dict[str, Floats] = {}
@@ -104,18 +115,24 @@ class DynamicBehaviorEngine:
         equity: float,
         peak: float,
         quantity: float,
-        target: float,
-        stop_loss: float,
-        take_profit: float,
-    ) -> tuple[float, float, float]:
-        """Return exposure, stop-loss and take-profit to give for those asked for at the close ``time``.
+        output: PolicyOutput,
+        sizing: Sizing,
+    ) -> Given:
+        """Return what to give for what ``output`` asks at the close ``time``.
 
         ``equity`` and ``peak`` are the account's and ``quantity`` what is held of ``symbol``. While
-        something is held and ``target`` is what was asked for before, what was given then stays.
+        something is held and the same exposure was asked for before, what was given then stays. An
+        agent that abstained is given NaN, to stay as it is; protection it says nothing of is that of
+        ``sizing``.
         """
+        stop_loss = sizing.stop_loss if output.stop_loss is None else output.stop_loss
+        take_profit = sizing.take_profit if output.take_profit is None else output.take_profit
+        if output.abstained:
+            return Given(math.nan, stop_loss, take_profit)
+        target = output.target_exposure
         kept = self._kept.setdefault(symbol, np.full(_KEPT, math.nan, dtype=np.float64))
         if quantity != 0.0 and target == kept[0]:
-            return float(kept[1]), float(kept[2]), float(kept[3])
+            return Given(*kept[1:HELD].tolist())
         for sequence, trade in self._trades_after(self._newest):
             record_trade(self._record(trade.symbol), trade.pnl)
             self._newest = sequence
@@ -123,14 +140,14 @@ class DynamicBehaviorEngine:
         volatility = dict(reading.drivers).get(VOLATILITY_DRIVER, math.nan)
         win_rate, streak = self._record(symbol).tolist()
         drawdown = 1.0 - equity / peak if peak > 0.0 else 0.0
-        tier = tier_index(equity, self.lower_bounds)
+        tier = tier_index(equity, sizing.lower_bounds)
         figures = (regime, volatility, win_rate, drawdown, streak, tier)
         wish = (target, stop_loss, take_profit)
         follow_wish(kept[:HELD], self.settings, *figures, *wish, quantity)
         kept[_FIGURES:_ANSWER] = figures
         modulate(self.settings, *figures, *wish, kept[_ANSWER:_SINCE])
         kept[_SINCE] = time
-        return float(kept[1]), float(kept[2]), float(kept[3])
+        return Given(*kept[1:HELD].tolist())
 
     def reading(self, symbol: str) -> BehaviourReading | None:
         """Return what is given in ``symbol`` and why; None before the first wish and while switched off."""
