@@ -48,9 +48,9 @@ class Expectation:
 def expect(equity: Floats, targets: Floats, seed: int = 0) -> Expectation:
     """Return what a run out of sample lets one expect.
 
-    ``equity`` (n,) at successive closes, ``targets`` (n - 1,) the exposures in force after each
-    decision. Several runs may be laid end to end as long as equity is continued. ValueError with
-    fewer than two closes.
+    ``equity`` (n,) at successive closes, ``targets`` (n - 1,) what was asked for at each, NaN for
+    staying as it was. Several runs may be laid end to end as long as equity is continued. ValueError
+    with fewer than two closes.
     """
     if len(equity) < 2:
         raise ValueError("fewer than two points of equity")
@@ -64,7 +64,7 @@ def expect(equity: Floats, targets: Floats, seed: int = 0) -> Expectation:
     peaks = np.maximum(np.maximum.accumulate(paths, axis=1), 0.0)
     falls = 1.0 - np.exp(np.min(paths - peaks, axis=1))
     own = 1.0 - equity / np.maximum.accumulate(equity)
-    exposures, codes = np.unique(targets, return_inverse=True)
+    exposures, codes = np.unique(_in_force(targets), return_inverse=True)
     shares = np.bincount(codes, minlength=len(exposures)) / max(len(targets), 1)
     return Expectation(
         candles=len(returns),
@@ -83,6 +83,13 @@ def entropy_of(shares: Floats) -> float:
     """Return the entropy of a mix, in nats."""
     sure = shares[shares > 0.0]
     return float(-np.sum(sure * np.log(sure)))
+
+
+def _in_force(targets: Floats) -> Floats:
+    """Return the exposure in force after each decision: the last one asked for, flat before the first."""
+    places = np.where(np.isnan(targets), -1, np.arange(len(targets)))
+    last = np.maximum.accumulate(places) if len(places) else places
+    return np.where(last < 0, 0.0, targets[last])
 
 
 def _usual_distance(codes: NDArray[np.int64], shares: Floats) -> float:

@@ -98,11 +98,11 @@ class ServiceBook:
     def step_down(self, model: ServiceModel, cause: Cause, why: str) -> Fall:
         """Take ``model`` out of service and put back the one before it, if any can be: else flat.
 
-        ModelError if it is not in service.
+        ModelError if it is retired already. A candidate that was named to trade can be taken out, too.
         """
         state = self.state(model.model_id)
-        if state not in IN_SERVICE:
-            raise ModelError(f"model {model.model_id} is {state}", "one in service")
+        if state is ModelState.RETIRED:
+            raise ModelError(f"model {model.model_id} is {state}", "one that may decide")
         successor = self.successor(model)
         step = self._lower(model, cause, why)
         if successor is not None and self.state(successor.model_id) not in IN_SERVICE:

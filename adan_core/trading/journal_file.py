@@ -54,6 +54,14 @@ MIGRATIONS: Final = (
     DELETE FROM equity WHERE sequence NOT IN (SELECT max(sequence) FROM equity GROUP BY time);
     CREATE UNIQUE INDEX equity_by_time ON equity (time);
     """,
+    # What a challenger decided beside the model in service: never an order.
+    """
+    CREATE TABLE shadow_decisions (
+        sequence INTEGER PRIMARY KEY, time INTEGER NOT NULL, symbol TEXT NOT NULL,
+        model TEXT NOT NULL, target REAL, confidence REAL NOT NULL, equity REAL NOT NULL,
+        UNIQUE (time, symbol, model)
+    ) STRICT;
+    """,
 )
 
 
