@@ -1,15 +1,16 @@
 """An engine on a bench: the composition root's own parts, a scripted policy, a clock moved by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import Locations, locate
+from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
 from adan_core.data.state import build_frame
@@ -20,7 +21,7 @@ from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.state import Mode
 from adan_core.domain.time import ManualClock
 from adan_core.learning.bundle import ModelCard, ServiceModel
-from adan_core.learning.inference import NumpyPolicy
+from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import feature_set
 from adan_core.runtime.assembly import (
     WARM_CANDLES,
@@ -30,6 +31,7 @@ from adan_core.runtime.assembly import (
     plan_market,
 )
 from adan_core.trading.database import Durability
+from adan_core.trading.policy import Policy
 
 Answer = Callable[[int], float]
 """From how many times the policy was asked before to the exposure it wants; may raise."""
@@ -44,11 +46,34 @@ class Script:
         self._answer = answer
         self.asked = 0
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+    def decide(
+        self,
+        symbol: str,  # noqa: ARG002
+        close: float,  # noqa: ARG002
+        observation: NDArray[np.float32],
+        regime: int,  # noqa: ARG002
+    ) -> PolicyOutput:
         assert np.isfinite(observation).all()
         number, self.asked = self.asked, self.asked + 1
         exposure = self._answer(number)
         return PolicyOutput(exposure, 1.0, (Vote("script", exposure, 1.0),), None)
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def restore(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        assert not memory
+
+
+class ScriptedModel(ServiceModel):
+    """A model whose policy does as it is told."""
+
+    def __init__(self, script: Policy, normaliser: Normaliser, features: FeatureSet) -> None:
+        super().__init__(cast("ModelCard", None), (), normaliser, features, "test", None)
+        object.__setattr__(self, "script", script)
+
+    def open_policy(self) -> EnsemblePolicy:
+        return cast("EnsemblePolicy", self.script)  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -97,13 +122,10 @@ class EngineBench:
         spec = feature_set(loaded.settings, locations)
         basis = series if fitted_on is None else fitted_on
         frame = build_frame(basis, loaded.settings.ladders[series.timeframe], spec)
-        model = ServiceModel(
-            card=cast("ModelCard", None),
-            policy=cast("NumpyPolicy", script := Script(answer)),
-            normaliser=Normaliser.fit(frame, 0, len(basis), basis.content_hash),
-            features=spec,
-            signer="test",
-            evaluation=None,
+        model = ScriptedModel(
+            script := Script(answer),
+            Normaliser.fit(frame, 0, len(basis), basis.content_hash),
+            spec,
         )
         clock, kill = ManualClock(), Switch()
         alarms: list[tuple[str, Severity, str]] = []

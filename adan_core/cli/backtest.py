@@ -83,7 +83,7 @@ def _play_model(
     costs = economics(settings, series.symbol)
     part = segment(series, frame, model.normaliser, costs, frame.ready, len(series))
     usable = series.slice(frame.ready, len(series))
-    played = run_policy(usable, part, model.policy, settings.account.starting_capital)
+    played = run_policy(usable, part, model.open_policy(), settings.account.starting_capital)
     return played, model.model_id, seen_candles(usable, series, model)
 
 

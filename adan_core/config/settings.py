@@ -13,6 +13,7 @@ from adan_core.config.candle_checks import Validation
 from adan_core.config.compute_settings import Compute
 from adan_core.config.policy import Applies, Limit, Section
 from adan_core.config.reward_settings import Reward
+from adan_core.config.profile_settings import Profiles, Voting
 from adan_core.config.risk_tiers import Fraction, Tier, check_bounds
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
@@ -276,6 +277,8 @@ class Settings(Section):
     learning: Learning
     compute: Compute
     reward: Reward
+    profiles: Profiles
+    voting: Voting
     rules: Rules
     monitoring: Monitoring
     cache: Cache

@@ -17,26 +17,49 @@ class ActionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One member's opinion: the exposure it wants (fraction of the symbol's cap) and how sure it is."""
+    """One member's opinion: the exposure it wants (fraction of the symbol's cap) and how sure it is.
+
+    ``weight`` is the member's share of all votes; ``agrees`` whether the decision is on its side.
+    Votes stored by versions of one member alone have neither and are read as the whole.
+    """
 
     member: str
     target_exposure: float
     confidence: float
+    weight: float = 1.0
+    agrees: bool = True
+
+
+def confidence_of(votes: tuple[Vote, ...]) -> float:
+    """Return how sure all voters together are of the decision: the mean by weight.
+
+    A voter on the decision's side counts with its confidence, one against it with what that leaves.
+    """
+    return sum(
+        vote.weight * (vote.confidence if vote.agrees else 1.0 - vote.confidence) for vote in votes
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyOutput:
     """What a policy answers to one observation.
 
-    ``target_exposure`` is a fraction of the symbol's exposure cap; ``confidence`` lies in [0, 1];
-    ``expected_return`` is the value head's estimate of the discounted net log-return from here,
-    None where the policy has none.
+    ``target_exposure`` is a fraction of the symbol's exposure cap, NaN where the policy
+    ``abstained``: then the position stays as it is. ``confidence`` lies in [0, 1] and follows from
+    the votes (``confidence_of``). ``expected_return`` is the value head's estimate of the discounted
+    net log-return from here, ``expected_drawdown`` the worst fall to expect (a positive fraction of
+    the cap); ``stop_loss`` and ``take_profit`` are the agent's own fractions of the entry. None
+    where the policy has none.
     """
 
     target_exposure: float
     confidence: float
     votes: tuple[Vote, ...]
     expected_return: float | None
+    abstained: bool = False
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    expected_drawdown: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +67,8 @@ class TradingActionWithConfidence:
     """What the agent wants for one symbol, why, and how sure it is.
 
     ``expected_return`` and ``expected_drawdown`` are the agent's own estimates, None (N/A) where
-    it has none. ``reasoning`` is one sentence per driver.
+    it has none. ``reasoning`` is one sentence per driver. Where the agent ``abstained``,
+    ``target_exposure`` is what is held.
     """
 
     action_type: ActionType
@@ -55,6 +79,7 @@ class TradingActionWithConfidence:
     votes: tuple[Vote, ...]
     expected_return: float | None
     expected_drawdown: float | None
+    abstained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

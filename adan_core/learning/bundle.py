@@ -2,31 +2,36 @@
 
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ModelError
 from adan_core.domain.snapshot import ModelSummary
 from adan_core.domain.time import Milliseconds
-from adan_core.learning.inference import Network, NumpyPolicy
+from adan_core.learning.ensemble import EnsemblePolicy
+from adan_core.learning.inference import Network
+from adan_core.learning.member import Member, MemberCard, places_of
 from adan_core.learning.runs import DataRecord
+from adan_core.learning.votes import VotingRules
 from adan_core.resilience.files import private_folder, write_atomically
 from adan_core.security.sealing import Manifest, read_sealed, seal, verify
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-MODEL_SCHEMA_VERSION = 1
+MODEL_SCHEMA_VERSION = 2
+MOST_MEMBERS: Final = 4
 
 _CARD = "model.json"
 _WEIGHTS = "weights.safetensors"
@@ -40,25 +45,20 @@ _LIBRARIES = ("numpy", "torch", "stable-baselines3", "gymnasium", "numba", "safe
 class ModelCard:
     """What a model is and where it comes from.
 
-    ``data`` says which candles it was trained and selected on, ``validation_score`` its net
-    log-return per 1000 candles on the validation part, ``settings`` are those of its run, resolved.
+    ``data`` says which candles its ``members`` were trained, selected and calibrated on, ``rules``
+    how they decide together.
     """
 
     schema_version: int
     model_id: str
-    algorithm: str
     created_at: Milliseconds
     trained_on: str
     synthetic: bool
     ladder: tuple[str, ...]
     feature_schema_hash: str
-    exposures: tuple[float, ...]
     data: tuple[DataRecord, ...]
-    settings: dict[str, Any]
-    seed: int
-    steps: int
-    selected_at: int
-    validation_score: float
+    members: tuple[MemberCard, ...]
+    rules: VotingRules
     library_versions: dict[str, str]
     parent: str | None
 
@@ -66,6 +66,10 @@ class ModelCard:
     def timeframes(self) -> tuple[Timeframe, ...]:
         """The ladder, parsed."""
         return tuple(Timeframe.parse(text) for text in self.ladder)
+
+
+class _Versioned(msgspec.Struct):
+    schema_version: int
 
 
 class _StoredNormaliser(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,7 +87,7 @@ class ServiceModel:
     """A verified model, ready to decide; ``signer`` is whose key sealed it."""
 
     card: ModelCard
-    policy: NumpyPolicy
+    members: tuple[Member, ...]
     normaliser: Normaliser
     features: FeatureSet
     signer: str
@@ -93,6 +97,11 @@ class ServiceModel:
     def model_id(self) -> str:
         """The id stored with every decision."""
         return self.card.model_id
+
+    def open_policy(self) -> EnsemblePolicy:
+        """Return a policy that has not decided anything yet."""
+        inputs = len(self.features.columns(self.card.timeframes)) + len(PORTFOLIO_COLUMNS)
+        return EnsemblePolicy(self.card.model_id, self.members, self.card.rules, inputs)
 
     def summary(self) -> ModelSummary:
         """Return what the screen shows of it."""
@@ -110,7 +119,7 @@ def library_versions() -> dict[str, str]:
 def seal_model(
     folder: Path,
     card: ModelCard,
-    weights: Mapping[str, NDArray[np.float32]],
+    weights: Sequence[Mapping[str, NDArray[np.float32]]],
     normaliser: Normaliser,
     features: str,
     key: "Ed25519PrivateKey",
@@ -118,7 +127,8 @@ def seal_model(
 ) -> Path:
     """Write and sign a bundle under ``folder`` and return its path; ModelError if the id is taken.
 
-    It is made beside its place and moved there whole. ``features`` is the feature file's text.
+    It is made beside its place and moved there whole. ``weights`` are each member's, ``features`` is
+    the feature file's text.
     """
     from safetensors.numpy import save
 
@@ -137,7 +147,7 @@ def seal_model(
         data_hash=normaliser.data_hash,
         schema_hash=normaliser.schema_hash,
     )
-    write_atomically(workshop / _WEIGHTS, save({k: np.array(v) for k, v in weights.items()}))
+    write_atomically(workshop / _WEIGHTS, save(_numbered(weights)))
     write_atomically(workshop / _NORMALISER, msgspec.json.encode(stored))
     write_atomically(workshop / _FEATURES, features.encode())
     write_atomically(workshop / _CARD, msgspec.json.format(msgspec.json.encode(card)))
@@ -169,10 +179,15 @@ def load_bundle(
             "train a model for these timeframes and features",
         )
     normaliser = _read_normaliser(folder, manifest, card)
-    network = _read_network(folder, manifest)
+    columns = features.columns(card.timeframes)
     return ServiceModel(
         card=card,
-        policy=NumpyPolicy(card.model_id, network, card.exposures),
+        members=tuple(
+            Member(member, network, places_of(member.columns, columns))
+            for member, network in zip(
+                card.members, _read_networks(folder, manifest, card), strict=True
+            )
+        ),
         normaliser=normaliser,
         features=features,
         signer=manifest.signer,
@@ -181,15 +196,23 @@ def load_bundle(
 
 
 def _read_card(folder: Path, manifest: Manifest) -> ModelCard:
+    text = read_sealed(folder, manifest, _CARD)
     try:
-        card = msgspec.json.decode(read_sealed(folder, manifest, _CARD), type=ModelCard)
+        version = msgspec.json.decode(text, type=_Versioned).schema_version
+        if version != MODEL_SCHEMA_VERSION:
+            raise ModelError(
+                f"{folder.name} of schema version {version}",
+                str(MODEL_SCHEMA_VERSION),
+                "use the ADAN that sealed it, or train it again",
+            )
+        card = msgspec.json.decode(text, type=ModelCard)
     except msgspec.DecodeError as error:
         raise ModelError(f"{folder.name}/{_CARD}: {error}", "a model's card") from error
-    if card.schema_version != MODEL_SCHEMA_VERSION:
+    names = [member.name for member in card.members]
+    if not 1 <= len(names) <= MOST_MEMBERS or len(set(names)) != len(names):
         raise ModelError(
-            f"{folder.name} of schema version {card.schema_version}",
-            str(MODEL_SCHEMA_VERSION),
-            "use the ADAN that sealed it",
+            f"model {card.model_id} with the members {', '.join(names) or 'none'}",
+            f"one to {MOST_MEMBERS}, each with a name of its own",
         )
     if card.model_id != folder.name:
         raise ModelError(f"model {card.model_id} in a folder called {folder.name}", "its own name")
@@ -221,7 +244,16 @@ def _read_normaliser(folder: Path, manifest: Manifest, card: ModelCard) -> Norma
     )
 
 
-def _read_network(folder: Path, manifest: Manifest) -> Network:
+def _numbered(weights: Sequence[Mapping[str, NDArray[np.float32]]]) -> dict[str, NDArray[Any]]:
+    """Return the weights of all members in one mapping, each under its member's number."""
+    return {
+        f"{place}/{name}": np.array(values)
+        for place, own in enumerate(weights)
+        for name, values in own.items()
+    }
+
+
+def _read_networks(folder: Path, manifest: Manifest, card: ModelCard) -> list[Network]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -232,7 +264,13 @@ def _read_network(folder: Path, manifest: Manifest) -> Network:
             f"{folder.name}/{_WEIGHTS} is no safetensors file ({error})",
             "plain weights; pickled ones can run code and are never loaded",
         ) from error
-    return Network.from_weights(weights)
+    own: list[dict[str, NDArray[np.float32]]] = [{} for _ in card.members]
+    for name, values in weights.items():
+        place, _, parameter = name.partition("/")
+        if not place.isdecimal() or int(place) >= len(own):
+            raise ModelError(f"weights {name}", f"those of {len(own)} members, each numbered")
+        own[int(place)][parameter] = values
+    return [Network.from_weights(parameters) for parameters in own]
 
 
 def _read_evaluation(folder: Path, manifest: Manifest) -> dict[str, Any] | None:

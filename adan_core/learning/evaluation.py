@@ -26,7 +26,8 @@ from adan_core.learning.backtest import (
     sma_cross_targets,
 )
 from adan_core.learning.bundle import ServiceModel
-from adan_core.learning.inference import NumpyPolicy
+from adan_core.learning.ensemble import EnsemblePolicy
+from adan_core.learning.inference import probabilities
 from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.metrics import PerformanceMetrics
 from adan_core.learning.regime import detect_regimes
@@ -176,7 +177,7 @@ def evaluate(
     tested = known.slice(start, period.stop)
     capital = settings.account.starting_capital
     plain = costs.unprotected()
-    witness = _Witness(model.policy)
+    witness = _Witness(model.open_policy())
     runs = {
         MODEL: run_policy(tested, part, witness, capital),
         FLAT: run_targets(tested, flat_targets(tested), costs, capital),
@@ -265,17 +266,24 @@ def judge_saturation(targets: NDArray[np.float64], entropies: NDArray[np.float64
 
 
 class _Witness:
-    """A policy that remembers how undecided it was at each decision."""
+    """A policy that remembers how undecided its members were at each decision."""
 
-    def __init__(self, policy: NumpyPolicy) -> None:
+    def __init__(self, policy: EnsemblePolicy) -> None:
         self._policy = policy
         self.entropies: list[float] = []
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
-        distribution = self._policy.distribution(observation)
-        sure = distribution[distribution > 0.0]
-        self.entropies.append(float(-np.sum(sure * np.log(sure))))
-        return self._policy.answer(observation, distribution)
+    def decide(
+        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+    ) -> PolicyOutput:
+        answer = self._policy.decide(symbol, close, observation, regime)
+        own = [_entropy(probabilities(opinion.logits)) for opinion in self._policy.opinions]
+        self.entropies.append(float(np.average(own, weights=self._policy.weights)))
+        return answer
+
+
+def _entropy(distribution: NDArray[np.float64]) -> float:
+    sure = distribution[distribution > 0.0]
+    return float(-np.sum(sure * np.log(sure)))
 
 
 def _same_path(series: CandleSeries, training_hash: str, candles: int) -> bool:

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.errors import ModelError
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -73,58 +72,6 @@ def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     exponential = np.exp(shifted)
     total: NDArray[np.float64] = exponential / np.sum(exponential, axis=-1, keepdims=True)
     return total
-
-
-class NumpyPolicy:
-    """A network that answers observations with exposures; what trades, and what a backtest tries.
-
-    ``exposures`` are the discrete targets, one per action, as fractions of the symbol's cap.
-    Raises ModelError if network and exposures do not fit.
-    """
-
-    def __init__(self, model_id: str, network: Network, exposures: tuple[float, ...]) -> None:
-        if network.actions != len(exposures):
-            raise ModelError(
-                f"a network with {network.actions} actions", f"{len(exposures)}, one per exposure"
-            )
-        self.model_id = model_id
-        self.network = network
-        self.exposures = exposures
-
-    def distribution(self, observation: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probability of each exposure, shape (actions,).
-
-        ModelError if the observation has the wrong shape or is not finite.
-        """
-        if observation.shape != (self.network.inputs,):
-            raise ModelError(
-                f"an observation of shape {observation.shape}", f"({self.network.inputs},)"
-            )
-        if not np.isfinite(observation).all():
-            raise ModelError("an observation that is not finite", "finite numbers")
-        return probabilities(self.network.logits(observation))
-
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
-        """Return the most probable exposure, its probability, and the value head's expectation.
-
-        ``expected_return`` is the discounted net log-return from here on, scaled back from the
-        learner's rewards. ModelError as for ``distribution``.
-        """
-        return self.answer(observation, self.distribution(observation))
-
-    def answer(
-        self, observation: NDArray[np.float32], distribution: NDArray[np.float64]
-    ) -> PolicyOutput:
-        """Return what ``decide`` answers, given the distribution at ``observation``."""
-        action = int(np.argmax(distribution))
-        exposure = self.exposures[action]
-        confidence = float(distribution[action])
-        return PolicyOutput(
-            target_exposure=exposure,
-            confidence=confidence,
-            votes=(Vote(self.model_id, exposure, confidence),),
-            expected_return=float(self.network.values(observation)) / REWARD_SCALE,
-        )
 
 
 def _stack(weights: Weights, body: str, head: str) -> tuple[Layer, ...]:

@@ -15,12 +15,17 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.split import Split
 from adan_core.data.state import StateFrame, build_frame
 from adan_core.domain.candles import Timeframe
-from adan_core.learning.backtest import Decider
+from adan_core.learning.backtest import UNKNOWN, Decider
 from adan_core.learning.bundle import ServiceModel
+from adan_core.learning.calibration import uncalibrated
+from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.environment_kernel import PORTFOLIO_SIZE, EnvironmentKernel
-from adan_core.learning.inference import Layer, Network, NumpyPolicy
+from adan_core.learning.inference import Layer, Network
 from adan_core.learning.leakcheck_changes import History
+from adan_core.learning.lessons import voting_rules
 from adan_core.learning.market import Prepared, economics, fit_normaliser
+from adan_core.learning.member import Member, MemberCard, places_of
+from adan_core.learning.profiles import terms_of
 from adan_core.learning.regime import RegimeHistory, detect_regimes
 from adan_core.learning.regime_model import REGIMES
 from adan_core.learning.reward import REWARD_TERMS
@@ -82,7 +87,10 @@ def program_pipeline(
 
     Without a ``model`` a network with fixed random weights decides: it looks at every column.
     """
-    policy = model.policy if model else random_policy(settings, len(spec.columns(ladder)))
+
+    def opened() -> Decider:
+        return model.open_policy() if model else random_policy(settings, spec.columns(ladder))
+
     capital = settings.account.starting_capital
     return Pipeline(
         state=lambda history: build_frame(
@@ -92,14 +100,15 @@ def program_pipeline(
             (Prepared(history.series, frame, split),)
         ),
         regime=detect_regimes,
-        play=lambda segment: play(segment, policy, capital),
+        # A policy has a memory: each walk over the candles begins with a new one.
+        play=lambda segment: play(segment, opened(), symbol, capital),
         economics=economics(settings, symbol),
         sealed=model.normaliser if model else None,
     )
 
 
-def play(segment: Segment, policy: Decider, capital: float) -> Played:
-    """Let ``policy`` trade one account over ``segment`` in the environment it learns in.
+def play(segment: Segment, policy: Decider, symbol: str, capital: float) -> Played:
+    """Let ``policy`` trade ``symbol`` on one account over ``segment`` in the environment it learns in.
 
     DataError if there are fewer than two rows.
     """
@@ -109,7 +118,8 @@ def play(segment: Segment, policy: Decider, capital: float) -> Played:
     actions = np.empty((rows, len(ACTION_COLUMNS)), dtype=np.float64)
     rewards = np.empty((rows - 1, len(REWARD_COLUMNS)), dtype=np.float64)
     for row in range(rows):
-        answer = policy.decide(kernel.observations[0])
+        close = float(segment.close[row])
+        answer = policy.decide(symbol, close, kernel.observations[0], UNKNOWN)
         expected = np.nan if answer.expected_return is None else answer.expected_return
         actions[row] = answer.confidence, answer.target_exposure, expected
         if row < rows - 1:
@@ -118,7 +128,7 @@ def play(segment: Segment, policy: Decider, capital: float) -> Played:
     return Played(actions, rewards)
 
 
-def random_policy(settings: Settings, columns: int) -> NumpyPolicy:
+def random_policy(settings: Settings, columns: tuple[str, ...]) -> EnsemblePolicy:
     """Return a policy that nobody trained: fixed random weights over ``columns`` and the portfolio."""
     rng = np.random.default_rng(1)
     exposures = settings.learning.exposures
@@ -127,8 +137,27 @@ def random_policy(settings: Settings, columns: int) -> NumpyPolicy:
         weight = rng.normal(0.0, 2.0 / inputs**0.5, (outputs, inputs))
         return Layer(weight.astype(np.float32), np.zeros(outputs, dtype=np.float32))
 
-    inputs = columns + PORTFOLIO_SIZE
+    inputs = len(columns) + PORTFOLIO_SIZE
     network = Network(
         (layer(32, inputs), layer(len(exposures), 32)), (layer(32, inputs), layer(1, 32))
     )
-    return NumpyPolicy("random weights", network, exposures)
+    terms = terms_of(settings, "", columns, ())
+    card = MemberCard(
+        name=terms.name,
+        algorithm="PPO",
+        horizon=terms.horizon,
+        columns=terms.columns,
+        exposures=exposures,
+        stop_loss=terms.stop_loss,
+        take_profit=terms.take_profit,
+        lowest_weight=terms.lowest_weight,
+        highest_weight=terms.highest_weight,
+        seed=1,
+        steps=0,
+        selected_at=0,
+        validation_score=0.0,
+        calibration=uncalibrated(len(REGIMES)),
+        settings={},
+    )
+    member = Member(card, network, places_of(terms.columns, columns))
+    return EnsemblePolicy("random weights", (member,), voting_rules(settings), inputs)

@@ -1,13 +1,15 @@
 """From a request to a plan that can be learnt, and from what was learnt to a sealed model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
+from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.config.settings import Settings
 from adan_core.data.cache import DataCache
 from adan_core.data.features import FeatureSet
@@ -17,8 +19,10 @@ from adan_core.data.split import Period
 from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError, ModelError
+from adan_core.domain.market import Regime
 from adan_core.domain.time import SECOND, Milliseconds, iso
 from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, library_versions, seal_model
+from adan_core.learning.calibration import uncalibrated
 from adan_core.learning.market import (
     Prepared,
     economics,
@@ -30,9 +34,12 @@ from adan_core.learning.market import (
     training_hash,
     with_external,
 )
+from adan_core.learning.member import MemberCard, places_of
+from adan_core.learning.profiles import Terms, terms_of
 from adan_core.learning.runs import RUN_SCHEMA_VERSION, DataRecord, RunRecord, Span
 from adan_core.learning.segments import Segment
 from adan_core.learning.training_plan import TrainingOutcome, TrainingPlan
+from adan_core.learning.votes import VotingRules
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -40,10 +47,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """A run's record, the plan it resolves to, and the normaliser fitted on the way."""
+    """A run's record, the plan and terms it resolves to, and the normaliser fitted on the way.
+
+    The plan's candles show what the member reads and no more.
+    """
 
     record: RunRecord
     plan: TrainingPlan
+    terms: Terms
     normaliser: Normaliser
 
 
@@ -65,8 +76,9 @@ def new_lesson(
     seed: int,
     now: Milliseconds,
     cache: DataCache | None = None,
+    profile: str = "",
 ) -> Lesson:
-    """Plan a new run; ``features`` is the feature file's text.
+    """Plan a new run; ``features`` is the feature file's text, ``profile`` the member to train.
 
     DataError or ConfigurationError if the candles cannot be learnt from under these settings.
     """
@@ -74,9 +86,10 @@ def new_lesson(
     spec = _known(FeatureSet.parse(features, settings.features), settings, series)
     parts = prepare_all(series, ladder, spec, settings, cache)
     stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
+    kind = f"-{profile}" if profile else ""
     record = RunRecord(
         schema_version=RUN_SCHEMA_VERSION,
-        run_id=f"{dataset or 'simulated'}-s{seed}-{stamp}",
+        run_id=f"{dataset or 'simulated'}{kind}-s{seed}-{stamp}",
         created_at=now,
         dataset=dataset,
         steps=steps,
@@ -88,6 +101,7 @@ def new_lesson(
         settings=settings.model_dump(mode="json"),
         data=tuple(_data_record(part) for part in parts),
         library_versions=library_versions(),
+        profile=profile,
     )
     return _lesson(record, parts, settings)
 
@@ -139,7 +153,7 @@ def seal_outcome(
     """Seal what a finished run learnt under ``models`` and return its card."""
     card = card_of(lesson, outcome, now)
     seal_model(
-        models, card, outcome.weights, lesson.normaliser, lesson.record.features, key, evaluation
+        models, card, [outcome.weights], lesson.normaliser, lesson.record.features, key, evaluation
     )
     return card
 
@@ -150,21 +164,49 @@ def card_of(lesson: Lesson, outcome: TrainingOutcome, now: Milliseconds) -> Mode
     return ModelCard(
         schema_version=MODEL_SCHEMA_VERSION,
         model_id=record.run_id,
-        algorithm="PPO",
         created_at=now,
         trained_on=_describe(record),
         synthetic=any(data.synthetic for data in record.data),
         ladder=record.ladder,
         feature_schema_hash=record.feature_schema_hash,
-        exposures=lesson.plan.learning.exposures,
         data=record.data,
-        settings=record.settings,
+        members=(member_card(lesson, outcome),),
+        rules=voting_rules(settings_of(record)),
+        library_versions=record.library_versions,
+        parent=None,
+    )
+
+
+def member_card(lesson: Lesson, outcome: TrainingOutcome) -> MemberCard:
+    """Return the card of the member that a run has learnt."""
+    record, terms = lesson.record, lesson.terms
+    return MemberCard(
+        name=terms.name,
+        algorithm="PPO",
+        horizon=terms.horizon,
+        columns=terms.columns,
+        exposures=terms.learning.exposures,
+        stop_loss=terms.stop_loss,
+        take_profit=terms.take_profit,
+        lowest_weight=terms.lowest_weight,
+        highest_weight=terms.highest_weight,
         seed=record.seed,
         steps=outcome.steps,
         selected_at=outcome.selected_at,
         validation_score=outcome.score,
-        library_versions=record.library_versions,
-        parent=None,
+        calibration=uncalibrated(len(Regime)),
+        settings=record.settings,
+    )
+
+
+def voting_rules(settings: Settings) -> VotingRules:
+    """Return how members decide together under the settings in force."""
+    voting, costs = settings.voting, settings.costs
+    return VotingRules(
+        voting.agreement,
+        voting.adaptation,
+        voting.sharpness,
+        costs.fee_rate + costs.slippage_rate,
     )
 
 
@@ -179,27 +221,32 @@ def _known(spec: FeatureSet, settings: Settings, series: tuple[CandleSeries, ...
 
 def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) -> Lesson:
     normaliser = fit_normaliser(parts)
+    market = parts[0].frame.columns
+    ladder = tuple(Timeframe.parse(text) for text in record.ladder)
+    terms = terms_of(settings, record.profile, market, ladder)
+    columns = places_of(terms.columns, market)[: -len(PORTFOLIO_COLUMNS)]
 
     def cut(part: Prepared, period: Period) -> Segment:
-        return segment(
+        whole = segment(
             part.series,
             part.frame,
             normaliser,
-            economics(settings, part.series.symbol),
+            terms.economics(economics(settings, part.series.symbol)),
             period.start,
             period.stop,
         )
+        return replace(whole, market=np.ascontiguousarray(whole.market[:, columns]))
 
     plan = TrainingPlan(
         run_id=record.run_id,
         steps=record.steps,
         seed=record.seed,
-        learning=settings.learning,
+        learning=terms.learning,
         capital=settings.account.starting_capital,
         training=tuple(cut(part, part.split.training) for part in parts),
         validation=tuple(cut(part, part.split.validation) for part in parts),
     )
-    return Lesson(record, plan, normaliser)
+    return Lesson(record, plan, terms, normaliser)
 
 
 def _data_record(part: Prepared) -> DataRecord:

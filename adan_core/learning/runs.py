@@ -50,7 +50,8 @@ class DataRecord:
 class RunRecord:
     """Everything a run is determined by; ``settings`` are resolved, ``features`` the file's text.
 
-    ``external_hash`` names what was known of external columns, empty where there are none.
+    ``external_hash`` names what was known of external columns, empty where there are none;
+    ``profile`` is the member it trains, empty where the settings of ``learning`` hold as they are.
     """
 
     schema_version: int
@@ -66,6 +67,7 @@ class RunRecord:
     data: tuple[DataRecord, ...]
     library_versions: dict[str, str]
     external_hash: str = ""
+    profile: str = ""
 
 
 class RunFolder:

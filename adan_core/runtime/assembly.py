@@ -263,7 +263,7 @@ def assemble(
     doubt = MarketDoubt(doubt_limits(settings), journal, alarm)
     engine = TradingEngine(
         desks=desks,
-        policy=model.policy,
+        policy=model.open_policy(),
         normaliser=model.normaliser,
         sizing=sizing_of(settings),
         journal=journal,

@@ -1,14 +1,40 @@
 """What the engine keeps for the next start, in the journal: how far it came, symbol by symbol."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from adan_core.domain.errors import SystemFailure
 from adan_core.domain.time import Milliseconds
 from adan_core.trading.journal import Journal
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _KEY = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArray:
+    """An array as text and bytes: ``dtype`` as numpy names it, ``data`` in C order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> "StoredArray":
+        """Store ``array``."""
+        return cls(array.dtype.str, array.shape, array.tobytes())
+
+    def array(self) -> NDArray[Any]:
+        """Return what was stored, writable; SystemFailure if it is damaged."""
+        try:
+            return np.frombuffer(self.data, dtype=self.dtype).reshape(self.shape).copy()
+        except (TypeError, ValueError) as error:
+            raise SystemFailure(
+                f"a damaged array in the engine's checkpoint: {error}", "bytes of its shape"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +42,19 @@ class EngineCheckpoint:
     """What a restart needs beyond the ledger: the last close seen, and candles held per symbol.
 
     ``closes`` holds each symbol's own last close, for one may be behind; version 1 had none.
+    ``policy`` is what the policy of the model ``policy_of`` remembers; versions 1 and 2 had none.
     """
 
     schema_version: int
     close_time: Milliseconds
     held: dict[str, int]
     closes: dict[str, Milliseconds] = field(default_factory=dict)
+    policy_of: str = ""
+    policy: dict[str, StoredArray] = field(default_factory=dict)
+
+    def policy_memory(self) -> dict[str, NDArray[Any]]:
+        """Return what the policy left, as the arrays that it left."""
+        return {name: stored.array() for name, stored in self.policy.items()}
 
 
 def load_checkpoint(journal: Journal) -> EngineCheckpoint | None:
@@ -41,6 +74,10 @@ def save_checkpoint(
     close_time: Milliseconds,
     held: dict[str, int],
     closes: dict[str, Milliseconds],
+    policy_of: str,
+    policy: dict[str, NDArray[Any]],
 ) -> None:
     """Keep how far the engine came; joins the transaction that is going on, if any."""
-    journal.history.save(_KEY, EngineCheckpoint(SCHEMA_VERSION, close_time, held, closes))
+    stored = {name: StoredArray.of(array) for name, array in policy.items()}
+    checkpoint = EngineCheckpoint(SCHEMA_VERSION, close_time, held, closes, policy_of, stored)
+    journal.history.save(_KEY, checkpoint)

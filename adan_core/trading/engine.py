@@ -26,7 +26,7 @@ from adan_core.domain.decisions import (
     RiskVerdict,
 )
 from adan_core.domain.errors import AdanError, DataError, ModelError, SystemFailure
-from adan_core.domain.market import Costs
+from adan_core.domain.market import Costs, Regime
 from adan_core.domain.orders import Order, OrderPurpose, Side
 from adan_core.domain.state import EngineState
 from adan_core.domain.time import SECOND, Clock, Milliseconds
@@ -43,6 +43,7 @@ from adan_core.trading.risk import RiskManager
 from adan_core.trading.settlement import Settlement, Venue
 
 ERRORS_TO_SAFE_MODE: Final = 3
+_REGIMES: Final = tuple(Regime)
 _SHOWN = 40
 
 
@@ -125,6 +126,8 @@ class TradingEngine:
         for symbol, count in saved.held.items():
             if symbol in self._desks:
                 self._desks[symbol].held = count
+        if saved.policy_of == self._policy.model_id:
+            self._policy.restore(saved.policy_memory())
 
     @property
     def resumes_after(self) -> Milliseconds | None:
@@ -241,20 +244,26 @@ class TradingEngine:
         )
         state = desk.state(close_time, desk.market, vector)
         observation = state.validate().to_tensor(self._normaliser)
-        output = self._policy.decide(observation)
+        regime = _REGIMES.index(desk.reading.regime)
+        output = self._policy.decide(symbol, desk.close, observation, regime)
         quantity = self._portfolio.quantity(symbol)
-        order_quantity = order_for_target(
-            equity,
-            quantity,
-            desk.close,
-            output.target_exposure,
-            cap,
-            self.sizing.band,
-            self.sizing.costs.fee_rate,
-            self.sizing.costs.slippage_rate,
-            desk.rules.lot_step,
-            desk.rules.minimum_quantity,
-            desk.rules.minimum_notional,
+        held = quantity * desk.close / (equity * cap) if equity > 0.0 and cap > 0.0 else 0.0
+        order_quantity = (
+            0.0
+            if output.abstained
+            else order_for_target(
+                equity,
+                quantity,
+                desk.close,
+                output.target_exposure,
+                cap,
+                self.sizing.band,
+                self.sizing.costs.fee_rate,
+                self.sizing.costs.slippage_rate,
+                desk.rules.lot_step,
+                desk.rules.minimum_quantity,
+                desk.rules.minimum_notional,
+            )
         )
         decision_id = f"{close_time}-{symbol}"
         order = self._draft(decision_id, desk, order_quantity)
@@ -263,7 +272,7 @@ class TradingEngine:
         decision = Decision(
             decision_id=decision_id,
             time=close_time,
-            action=explained_action(symbol, output, desk.reading, order, verdict, cap),
+            action=explained_action(symbol, output, desk.reading, order, verdict, cap, held),
             regime=desk.reading.regime,
             verdict=verdict,
             order_ids=(order.client_id,) if order is not None and sent else (),
@@ -307,7 +316,14 @@ class TradingEngine:
 
     def _save(self) -> None:
         held = {symbol: desk.held for symbol, desk in self._desks.items() if desk.held}
-        save_checkpoint(self._journal, self._valued_at, held, self._closes)
+        save_checkpoint(
+            self._journal,
+            self._valued_at,
+            held,
+            self._closes,
+            self._policy.model_id,
+            self._policy.memory(),
+        )
 
     def sources_compared(self, comparison: Comparison) -> None:
         """Take in how far two sources of one candle are apart; doubt turns RUNNING into REDUCING.

@@ -17,10 +17,11 @@ def explained_action(
     order: Order | None,
     verdict: RiskVerdict | None,
     cap: float,
+    held: float,
 ) -> TradingActionWithConfidence:
     """Return the action that ``order`` (None: hold) carries out, with the agent's own estimates.
 
-    ``cap`` is the symbol's largest share of equity.
+    ``cap`` is the symbol's largest share of equity, ``held`` the share of it that is held.
     """
     kind = ActionType.HOLD
     if order is not None:
@@ -28,12 +29,13 @@ def explained_action(
     return TradingActionWithConfidence(
         action_type=kind,
         symbol=symbol,
-        target_exposure=output.target_exposure,
+        target_exposure=held if output.abstained else output.target_exposure,
         confidence=output.confidence,
         reasoning=reasons(output, reading, order, verdict, cap),
         votes=output.votes,
         expected_return=output.expected_return,
-        expected_drawdown=None,
+        expected_drawdown=output.expected_drawdown,
+        abstained=output.abstained,
     )
 
 
@@ -46,10 +48,9 @@ def reasons(
 ) -> tuple[str, ...]:
     """Return one sentence per driver: the agent, the regime, the trade, and each limit that said no."""
     share = f"{output.target_exposure:.0%} of its cap ({cap:.1%} of equity)"
+    wish = f"the agent wants {share}" if output.target_exposure else "the agent wants to be flat"
     reasons = [
-        f"the agent wants {share}"
-        if output.target_exposure > 0.0
-        else "the agent wants to be flat",
+        _disagreement(output) if output.abstained else wish,
         f"{reading.regime} ({reading.probabilities[tuple(Regime).index(reading.regime)]:.0%}): "
         + ", ".join(f"{name} {value:.2f}" for name, value in reading.drivers),
     ]
@@ -63,3 +64,12 @@ def reasons(
             for check in verdict.denied_by
         ]
     return tuple(reasons)
+
+
+def _disagreement(output: PolicyOutput) -> str:
+    """Say who wants what, where too few agree to change anything."""
+    shares: dict[float, float] = {}
+    for vote in output.votes:
+        shares[vote.target_exposure] = shares.get(vote.target_exposure, 0.0) + vote.weight
+    wishes = ", ".join(f"{share:.0%} for {wanted:.0%}" for wanted, share in sorted(shares.items()))
+    return f"the members disagree ({wishes} of the cap): the position stays as it is"

@@ -13,15 +13,33 @@ from adan_core.domain.market import RegimeReading
 
 
 class Policy(Protocol):
-    """A model in service: a pure function from observation to answer."""
+    """A model in service: asked once per symbol and candle, in the order of time.
+
+    What it carries from one answer to the next is its memory; the answer follows from the memory
+    and the arguments alone.
+    """
 
     @property
     def model_id(self) -> str:
         """The id stored with every decision."""
         ...
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
-        """Return the answer to one observation (one-dimensional, normalised)."""
+    def decide(
+        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+    ) -> PolicyOutput:
+        """Return the answer at one candle's ``close``.
+
+        ``observation`` is one-dimensional and normalised; ``regime`` counts the members of
+        ``domain.market.Regime``, -1 where it is unknown.
+        """
+        ...
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all that is carried from answer to answer."""
+        ...
+
+    def restore(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from where ``memory`` was taken; ModelError if another model's."""
         ...
 
 

@@ -17,7 +17,7 @@ from adan_core.data.state import observation_hash
 from adan_core.data.store import CandleStore
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.learning.backtest import run_policy
-from adan_core.learning.inference import NumpyPolicy
+from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import market_rules
 from adan_core.learning.regime import WARM_UP
 from adan_core.learning.segments import Economics, Segment
@@ -35,13 +35,15 @@ def adan(*words: str) -> str:
 class Witness:
     """The model's policy, and the observations it was shown."""
 
-    def __init__(self, policy: NumpyPolicy) -> None:
+    def __init__(self, policy: EnsemblePolicy) -> None:
         self._policy = policy
         self.seen: list[NDArray[np.float32]] = []
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+    def decide(
+        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+    ) -> PolicyOutput:
         self.seen.append(observation.copy())
-        return self._policy.decide(observation)
+        return self._policy.decide(symbol, close, observation, regime)
 
 
 def test_a_replay_decides_on_the_bytes_in_the_file(home: Path, tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_a_replay_decides_on_the_bytes_in_the_file(home: Path, tmp_path: Path) -
         settings.risk.take_profit,
     )
     first = max(file["ready"].to_list().index(True), WARM_UP)
-    traded, witness = series.slice(first, len(series)), Witness(model.policy)
+    traded, witness = series.slice(first, len(series)), Witness(model.open_policy())
     # The agent is played on the file's columns alone: no state is computed here.
     part = Segment(traded.open, traded.high, traded.low, traded.close, read[first:], economics)
     run_policy(traded, part, witness, settings.account.starting_capital)

@@ -17,7 +17,7 @@ from adan_core.data.state import build_frame, observation_hash
 from adan_core.data.store import CandleStore
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.learning.backtest import run_policy
-from adan_core.learning.inference import NumpyPolicy
+from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import feature_set, market_rules, segment
 from adan_core.learning.regime import WARM_UP
 from adan_core.learning.segments import Economics
@@ -35,13 +35,15 @@ def adan(*words: str) -> str:
 class Witness:
     """The model's policy, and the hash of each observation it was shown."""
 
-    def __init__(self, policy: NumpyPolicy) -> None:
+    def __init__(self, policy: EnsemblePolicy) -> None:
         self._policy = policy
         self.seen: list[str] = []
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+    def decide(
+        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+    ) -> PolicyOutput:
         self.seen.append(observation_hash(observation))
-        return self._policy.decide(observation)
+        return self._policy.decide(symbol, close, observation, regime)
 
 
 def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path) -> None:
@@ -67,7 +69,7 @@ def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path)
     )
     first = max(frame.ready, WARM_UP)
     part = segment(series, frame, model.normaliser, economics, first, len(series))
-    traded, witness = series.slice(first, len(series)), Witness(model.policy)
+    traded, witness = series.slice(first, len(series)), Witness(model.open_policy())
     backtest = run_policy(traded, part, witness, settings.account.starting_capital)
     assert shown["model"]["model_id"] == model.model_id
     assert shown["state"] == "RUNNING"

@@ -103,7 +103,7 @@ def _last_tripled(column: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def test_candles_it_learnt_from_are_refused(settings: Settings, model: ServiceModel) -> None:
-    own = simulated_training_series(settings, model.card.seed)[0]
+    own = simulated_training_series(settings, model.card.members[0].seed)[0]
     judging_period(own, settings, model)  # the split's own test part may judge it
     longer_training = dataclasses.replace(
         model.card.data[0],

@@ -1,10 +1,10 @@
 """The same actions over the same candles give the same equity: environment, backtest, replay."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,13 +25,13 @@ from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.state import Mode
 from adan_core.domain.time import ManualClock
 from adan_core.learning.backtest import run_targets
-from adan_core.learning.bundle import ModelCard, ServiceModel
+from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.environment import TradingEnvironment
-from adan_core.learning.inference import NumpyPolicy
 from adan_core.learning.market import feature_set, market_rules
 from adan_core.learning.segments import Economics, Segment
 from adan_core.runtime.assembly import Places, assemble, costs_of, plan_market
 from adan_core.trading.database import Durability
+from tests.engine_bench import ScriptedModel
 from tests.support import shared_data
 
 pytestmark = pytest.mark.slow
@@ -63,11 +63,23 @@ class Script:
         self._exposures = exposures
         self.asked = 0
 
-    def decide(self, observation: NDArray[np.float32]) -> PolicyOutput:
+    def decide(
+        self,
+        symbol: str,  # noqa: ARG002
+        close: float,  # noqa: ARG002
+        observation: NDArray[np.float32],
+        regime: int,  # noqa: ARG002
+    ) -> PolicyOutput:
         assert np.isfinite(observation).all()
         exposure = float(self._exposures[self.asked])
         self.asked += 1
         return PolicyOutput(exposure, 1.0, (Vote("script", exposure, 1.0),), None)
+
+    def memory(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def restore(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        assert not memory
 
 
 @pytest.fixture
@@ -163,14 +175,7 @@ class Replay:
         self._spec = spec
 
     def _model(self, policy: Script) -> ServiceModel:
-        return ServiceModel(
-            card=cast("ModelCard", None),
-            policy=cast("NumpyPolicy", policy),
-            normaliser=self._normaliser,
-            features=self._spec,
-            signer="test",
-            evaluation=None,
-        )
+        return ScriptedModel(policy, self._normaliser, self._spec)
 
     def first_decision(self) -> int:
         """Return the candle at whose close the warmed-up engine decides first."""

@@ -20,13 +20,15 @@ from adan_core.domain.errors import ConfigurationError, DataError, ModelError, U
 from adan_core.domain.time import ManualClock, SystemClock
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.checkpoint import checkpoints
-from adan_core.learning.inference import Network, NumpyPolicy, probabilities
+from adan_core.learning.inference import Network, probabilities
 from adan_core.learning.lessons import Lesson, new_lesson, old_lesson, settings_of
 from adan_core.learning.market import feature_text, fit_normaliser, ladder_of, prepare_all
+from adan_core.learning.member import Member
 from adan_core.learning.runs import RunFolder
 from adan_core.learning.training import TrainingJob
 from adan_core.learning.training_plan import TrainingOutcome
 from adan_core.resilience.deadline import Deadline
+from tests.unit.learning.test_registry import member_card
 
 SMALL = (
     "learning.copies=16",
@@ -310,7 +312,6 @@ def test_the_numpy_network_is_the_trained_one(
     agent = build_agent(TradingVecEnv(kernel, (0.0, 1.0)), settings.learning, 0)
     agent.learn(ROLLOUT)
     network = Network.from_weights(weights_of(agent))
-    policy = NumpyPolicy("test", network, (0.0, 1.0))
     rng = np.random.default_rng(0)
     observations = rng.normal(0.0, 2.0, (500, network.inputs)).astype(np.float32)
     with torch.no_grad():
@@ -323,6 +324,9 @@ def test_the_numpy_network_is_the_trained_one(
     )
     np.testing.assert_allclose(network.values(observations), values, atol=1e-6)
     actions, _ = agent.predict(observations, deterministic=True)
-    decided = [policy.decide(row) for row in observations]
-    assert [answer.target_exposure for answer in decided] == [float(one) for one in actions]
-    assert decided[0].expected_return == pytest.approx(values[0] / 100.0, abs=1e-7)
+    columns = np.arange(network.inputs)
+    card = dataclasses.replace(member_card("test"), columns=(), exposures=(0.0, 1.0))
+    member = Member(card, network, columns)
+    decided = [member.opinion(row, 0.0) for row in observations]
+    assert [answer.exposure for answer in decided] == [float(one) for one in actions]
+    assert decided[0].value == pytest.approx(values[0] / 100.0, abs=1e-7)

@@ -1,1 +1,1 @@
-{"algorithm":"Ed25519","public_key":"1ac9de44dfee78118c644cbde5ce40c8b5e5553e47a3bd9d9017d3e0ece6dfcf","schema_version":1,"signature":"793bc23ac72218cb9fc580c8abee2d7c8616d5e3c9424ac736ad36e352cd0f7144f565d96cef466bad2b2e3102d278f511181afab3447bcdb646902359538a01"}
+{"algorithm":"Ed25519","public_key":"8ee0dcf09d43c39ab3593e138ff1653bc7d8789b5fb67f748aca3c3886a7d3f2","schema_version":1,"signature":"7a0734da60707fa3d7b58fe7d564b5f6b6eefd4538059f12a5c6e647d86cd4deb55e0cca933ff6ac28f418664a7fb7e08ce73c353e1d17da2d1433d91f0e1504"}

@@ -9,13 +9,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ModelError
+from adan_core.domain.market import Regime
 from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, seal_model
-from adan_core.learning.inference import NumpyPolicy
+from adan_core.learning.calibration import uncalibrated
+from adan_core.learning.member import Member, MemberCard
 from adan_core.learning.registry import ModelRegistry, shipped_models
+from adan_core.learning.votes import VotingRules
 from adan_core.security.sealing import seal
 from adan_core.security.shipped_key import shipped_public_key
 
@@ -48,23 +52,40 @@ def weights() -> dict[str, NDArray[np.float32]]:
     return made
 
 
-def card(model_id: str = "tiny", created_at: int = 5) -> ModelCard:
+def member_card(name: str) -> MemberCard:
+    return MemberCard(
+        name=name,
+        algorithm="PPO",
+        horizon=24,
+        columns=("5m:return_1", "1h:return_1", "4h:return_1", *PORTFOLIO_COLUMNS),
+        exposures=(0.0, 1.0),
+        stop_loss=0.05,
+        take_profit=0.1,
+        lowest_weight=0.15,
+        highest_weight=0.35,
+        seed=0,
+        steps=1,
+        selected_at=1,
+        validation_score=0.1,
+        calibration=uncalibrated(len(Regime)),
+        settings={},
+    )
+
+
+def card(
+    model_id: str = "tiny", created_at: int = 5, names: tuple[str, ...] = ("agent",)
+) -> ModelCard:
     return ModelCard(
         schema_version=MODEL_SCHEMA_VERSION,
         model_id=model_id,
-        algorithm="PPO",
         created_at=created_at,
         trained_on="nothing",
         synthetic=True,
         ladder=("5m", "1h", "4h"),
         feature_schema_hash=SCHEMA,
-        exposures=(0.0, 1.0),
         data=(),
-        settings={},
-        seed=0,
-        steps=1,
-        selected_at=1,
-        validation_score=0.1,
+        members=tuple(member_card(name) for name in names),
+        rules=VotingRules(0.6, 0.02, 10.0, 0.0015),
         library_versions={},
         parent=None,
     )
@@ -78,7 +99,7 @@ NORMALISER = Normaliser(
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
-    seal_model(folder, card(), weights(), NORMALISER, FEATURES, KEY)
+    seal_model(folder, card(), [weights()], NORMALISER, FEATURES, KEY)
     return folder
 
 
@@ -96,16 +117,18 @@ def test_what_was_sealed_is_what_is_loaded(models: Path) -> None:
     model = registry(models).load("tiny", SCHEMA)
     assert model.card == card()
     assert model.signer == "operator"
-    assert model.model_id == model.policy.model_id == "tiny"
+    policy = model.open_policy()
+    assert model.model_id == policy.model_id == "tiny"
     np.testing.assert_array_equal(model.normaliser.mean, NORMALISER.mean)
     np.testing.assert_array_equal(model.normaliser.deviation, NORMALISER.deviation)
     assert (model.normaliser.start_time, model.normaliser.stop_time) == (10, 20)
     assert model.features.schema_hash(LADDER) == SCHEMA
     observation = np.linspace(-1.0, 1.0, INPUTS, dtype=np.float32)
-    answer = model.policy.decide(observation)
-    assert answer.confidence == max(model.policy.distribution(observation))
-    assert answer.votes[0].target_exposure == answer.target_exposure
-    assert isinstance(model.policy, NumpyPolicy)
+    answer = policy.decide("BTC/SIM", 100.0, observation, 0)
+    likeliest = int(np.argmax(model.members[0].network.logits(observation)))
+    assert answer.target_exposure == (0.0, 1.0)[likeliest]
+    assert [vote.target_exposure for vote in answer.votes] == [answer.target_exposure]
+    assert model.open_policy().memory().keys() != policy.memory().keys()  # a fresh one each time
 
 
 def test_an_altered_file_is_refused(models: Path) -> None:
@@ -190,19 +213,19 @@ def test_a_renamed_bundle_is_refused(models: Path) -> None:
 
 def test_an_id_is_taken_once(models: Path) -> None:
     with pytest.raises(ModelError, match="a model called tiny"):
-        seal_model(models, card(), weights(), NORMALISER, FEATURES, KEY)
+        seal_model(models, card(), [weights()], NORMALISER, FEATURES, KEY)
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     broken = weights()
     broken["action_net.bias"] = np.array([np.nan, 0.0], dtype=np.float32)
-    seal_model(tmp_path / "models", card(), broken, NORMALISER, FEATURES, KEY)
+    seal_model(tmp_path / "models", card(), [broken], NORMALISER, FEATURES, KEY)
     with pytest.raises(ModelError, match="not finite"):
         registry(tmp_path / "models").load("tiny")
 
 
 def test_the_listing_shows_the_refused_ones_with_their_reason(models: Path) -> None:
-    seal_model(models, card("newer", 9), weights(), NORMALISER, FEATURES, KEY)
+    seal_model(models, card("newer", 9), [weights()], NORMALISER, FEATURES, KEY)
     (models / "tiny" / "features.yaml").write_text(FEATURES + "# altered\n")
     newer, tiny = registry(models).listing()
     assert (newer.model_id, newer.refused) == ("newer", "")
@@ -211,7 +234,7 @@ def test_the_listing_shows_the_refused_ones_with_their_reason(models: Path) -> N
 
 
 def test_the_default_is_the_newest_that_reads_this_state(models: Path) -> None:
-    seal_model(models, card("newer", 9), weights(), NORMALISER, FEATURES, KEY)
+    seal_model(models, card("newer", 9), [weights()], NORMALISER, FEATURES, KEY)
     assert registry(models).default(SCHEMA).model_id == "newer"
     with pytest.raises(ModelError, match="no model reads this market"):
         registry(models).default("another")
@@ -235,13 +258,56 @@ def test_the_shipped_model_loads_and_was_judged(tmp_path: Path) -> None:
 
 
 def test_a_policy_refuses_what_it_was_not_made_for(models: Path) -> None:
-    policy = registry(models).load("tiny").policy
+    model = registry(models).load("tiny")
+    policy, (member,) = model.open_policy(), model.members
     with pytest.raises(ModelError, match="shape"):
-        policy.decide(np.zeros(INPUTS + 1, dtype=np.float32))
+        policy.decide("BTC/SIM", 100.0, np.zeros(INPUTS + 1, dtype=np.float32), 0)
     with pytest.raises(ModelError, match="not finite"):
-        policy.decide(np.full(INPUTS, np.nan, dtype=np.float32))
+        policy.decide("BTC/SIM", 100.0, np.full(INPUTS, np.nan, dtype=np.float32), 0)
     with pytest.raises(ModelError, match="2 actions"):
-        NumpyPolicy("tiny", policy.network, (0.0, 0.5, 1.0))
+        Member(replace(member.card, exposures=(0.0, 0.5, 1.0)), member.network, member.columns)
+    with pytest.raises(ModelError, match="10 inputs"):
+        Member(member.card, member.network, member.columns[1:])
+
+
+def test_four_members_are_sealed_with_their_own_weights(tmp_path: Path) -> None:
+    own = [
+        {name: values * (1.0 + place) for name, values in weights().items()} for place in range(4)
+    ]
+    made = card("four", names=("scalper", "intraday", "swing", "position"))
+    seal_model(tmp_path / "m", made, own, NORMALISER, FEATURES, KEY)
+    model = registry(tmp_path / "m").load("four", SCHEMA)
+    assert model.card == made
+    for place, member in enumerate(model.members):
+        np.testing.assert_array_equal(member.network.policy[-1].bias, own[place]["action_net.bias"])
+    assert (
+        len(model.open_policy().decide("A", 1.0, np.zeros(INPUTS, dtype=np.float32), 0).votes) == 4
+    )
+
+
+@pytest.mark.parametrize("names", [(), ("swing", "swing"), ("a", "b", "c", "d", "e")])
+def test_a_bundle_has_one_to_four_members_each_with_its_name(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    own = [weights() for _ in names]
+    seal_model(tmp_path / "m", card(names=names), own, NORMALISER, FEATURES, KEY)
+    with pytest.raises(ModelError, match="one to 4"):
+        registry(tmp_path / "m").load("tiny")
+
+
+def test_a_member_that_reads_what_nobody_shows_is_refused(tmp_path: Path) -> None:
+    made = replace(member_card("agent"), columns=("5m:sentiment", *PORTFOLIO_COLUMNS))
+    seal_model(
+        tmp_path / "m", replace(card(), members=(made,)), [weights()], NORMALISER, FEATURES, KEY
+    )
+    with pytest.raises(ModelError, match="reads 5m:sentiment"):
+        registry(tmp_path / "m").load("tiny")
+
+
+def test_weights_of_no_member_are_refused(tmp_path: Path) -> None:
+    seal_model(tmp_path / "m", card(), [weights(), weights()], NORMALISER, FEATURES, KEY)
+    with pytest.raises(ModelError, match="those of 1 members"):
+        registry(tmp_path / "m").load("tiny")
 
 
 def test_the_summary_says_who_signed_and_what_on(models: Path) -> None:

@@ -40,7 +40,7 @@ LIVE = (
 def registry(folder: Path, shipped: Path, *models: tuple[str, bool]) -> ModelRegistry:
     for model_id, synthetic in models:
         made = replace(card(model_id), synthetic=synthetic, trained_on="candles")
-        seal_model(folder, made, weights(), NORMALISER, FEATURES, KEY)
+        seal_model(folder, made, [weights()], NORMALISER, FEATURES, KEY)
     return ModelRegistry(folder, shipped, TRUSTED)
 
 
