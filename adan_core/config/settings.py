@@ -12,8 +12,8 @@ from adan_core.config.behaviour_settings import Behaviour
 from adan_core.config.candle_checks import Validation
 from adan_core.config.compute_settings import Compute
 from adan_core.config.policy import Applies, Limit, Section
-from adan_core.config.reward_settings import Reward
 from adan_core.config.profile_settings import Profiles, Voting
+from adan_core.config.reward_settings import Reward
 from adan_core.config.risk_tiers import Fraction, Tier, check_bounds
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError

@@ -15,11 +15,12 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.split import Split
 from adan_core.data.state import StateFrame, build_frame
 from adan_core.domain.candles import Timeframe
-from adan_core.learning.backtest import UNKNOWN, Decider
+from adan_core.learning.backtest import Decider
 from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.calibration import uncalibrated
 from adan_core.learning.ensemble import EnsemblePolicy
-from adan_core.learning.environment_kernel import PORTFOLIO_SIZE, EnvironmentKernel
+from adan_core.learning.environment_episodes import PORTFOLIO_SIZE
+from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.inference import Layer, Network
 from adan_core.learning.leakcheck_changes import History
 from adan_core.learning.lessons import voting_rules
@@ -112,14 +113,14 @@ def play(segment: Segment, policy: Decider, symbol: str, capital: float) -> Play
 
     DataError if there are fewer than two rows.
     """
-    rows = len(segment)
+    rows, tape = len(segment), segment.tape()
     kernel = EnvironmentKernel((segment,), 1, capital, rows, 0)
     kernel.begin_in_order()
     actions = np.empty((rows, len(ACTION_COLUMNS)), dtype=np.float64)
     rewards = np.empty((rows - 1, len(REWARD_COLUMNS)), dtype=np.float64)
     for row in range(rows):
-        close = float(segment.close[row])
-        answer = policy.decide(symbol, close, kernel.observations[0], UNKNOWN)
+        close, regime = float(tape.close[row]), int(tape.regime[row])
+        answer = policy.decide(symbol, close, kernel.observations[0], regime)
         expected = np.nan if answer.expected_return is None else answer.expected_return
         actions[row] = answer.confidence, answer.target_exposure, expected
         if row < rows - 1:
