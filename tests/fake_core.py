@@ -15,7 +15,9 @@ from adan_core.domain.alerts import Alert, LogLine, Severity
 from adan_core.domain.commands import Command, CommandResult
 from adan_core.domain.decisions import (
     ActionType,
+    BehaviourReading,
     Decision,
+    Factor,
     RiskCheck,
     RiskVerdict,
     TradingActionWithConfidence,
@@ -111,7 +113,11 @@ def _decision(
         symbol=symbol,
         target_exposure=1.0 if kind is ActionType.BUY else 0.0,
         confidence=confidence,
-        reasoning=("momentum of 1h above its mean", "ADX 31.2 says the trend holds"),
+        reasoning=(
+            "momentum of 1h above its mean",
+            "ADX 31.2 says the trend holds",
+            "drawdown 4.1%: size x 0.93",
+        ),
         votes=(_vote("intraday", 1.0 if kind is ActionType.BUY else 0.0, confidence),),
         expected_return=0.0042,
         expected_drawdown=None,
@@ -127,6 +133,22 @@ def _decision(
         model_id="intraday-7f3a",
         config_hash="c0ffee",
         latency=0.42 + index,
+        behaviour=BehaviourReading(
+            mode="normal",
+            asked=1.0,
+            given=0.93,
+            stop_loss=0.051,
+            take_profit=0.104,
+            factors=(
+                Factor("regime", "trend up", 1.02),
+                Factor("volatility", "1.21 x usual", 0.98),
+                Factor("win rate", "N/A", 1.0),
+                Factor("drawdown", "4.1%", 0.93),
+                Factor("loss streak", "0 not made good", 1.0),
+                Factor("capital tier", "5", 0.99),
+            ),
+            since=MARKET_NOW - index * 5 * MINUTE,
+        ),
     )
 
 

@@ -192,17 +192,14 @@ def _found(place: int, figure: float) -> str:
 
 
 def behaviour_reasons(reading: BehaviourReading) -> tuple[str, ...]:
-    """Return one sentence on what was made of the wish, and one per factor that moved it."""
-    said = [
-        f"{factor.name} {factor.found}: size x {factor.value:.2f}"
-        for factor in reading.factors
-        if abs(factor.value - 1.0) >= _WORTH_SAYING
-    ]
+    """Return one sentence on what is given for the wish, and one per factor that moved it."""
     if reading.given == 0.0:
         return ()
-    gives = f"risk mode {reading.mode}: {reading.given:.0%} given for {reading.asked:.0%}"
-    stop = f"stop {reading.stop_loss:.2%}" if reading.stop_loss > 0.0 else "no stop"
-    far = (
-        f"take-profit {reading.take_profit:.2%}" if reading.take_profit > 0.0 else "no take-profit"
+    return (
+        f"risk mode {reading.mode}: {reading.given:.0%} given for {reading.asked:.0%}",
+        *(
+            f"{factor.name} {factor.found}: size x {factor.value:.2f}"
+            for factor in reading.factors
+            if abs(factor.value - 1.0) >= _WORTH_SAYING
+        ),
     )
-    return (f"{gives}, {stop}, {far}", *said)

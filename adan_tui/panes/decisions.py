@@ -1,6 +1,6 @@
 """Decisions: what the agent wants, how sure it is, who voted how, and what the limits said."""
 
-from adan_core.domain.decisions import ActionType, Decision, Vote
+from adan_core.domain.decisions import ActionType, BehaviourReading, Decision, Vote
 from adan_tui import figures
 from adan_tui.lines import Ink, Line, Picture, Span
 from adan_tui.text import clean, fit, wrap
@@ -34,12 +34,26 @@ def verdict(decision: Decision) -> Span:
     return ("allowed", Ink.GOOD) if decision.verdict.allowed else ("DENIED", Ink.WARN)
 
 
-def _details(decision: Decision, width: int) -> list[Line]:
+def mode(reading: BehaviourReading, *, utc: bool) -> str:
+    """Return the risk mode and, of a position, what is given: how much, since when, how protected."""
+    if reading.given == 0.0:
+        return reading.mode
+    given = figures.percent(reading.given, decimals=0)
+    stop = figures.percent(reading.stop_loss or None)
+    far = figures.percent(reading.take_profit or None)
+    since = figures.stamp(reading.since, utc=utc)
+    return f"{reading.mode}, {given} given since {since}, stop {stop}, take-profit {far}"
+
+
+def _details(decision: Decision, view: View, width: int) -> list[Line]:
     action = decision.action
     votes = "; ".join(vote(member) for member in action.votes) or "no votes"
     reasons = "; ".join(clean(reason) for reason in action.reasoning) or "no reason given"
     lines: list[Line] = []
-    for label, text in (("votes   ", votes), ("because ", reasons)):
+    told = [("votes   ", votes), ("because ", reasons)]
+    if decision.behaviour is not None:
+        told.insert(1, ("mode    ", mode(decision.behaviour, utc=view.utc)))
+    for label, text in told:
         for index, part in enumerate(wrap(text, width - 10)):
             head = label if index == 0 else " " * len(label)
             lines.append(((f"  {head}", Ink.FAINT), (part, Ink.MUTED)))
@@ -77,7 +91,7 @@ def _rows(decision: Decision, view: View, width: int) -> list[Line]:
     if width >= 110:
         first.append((f"  expects {expected}, drawdown {worst}", Ink.MUTED))
         first.append((f"  in {decision.regime.value}", Ink.MUTED))
-    return [tuple(first), *_details(decision, width)]
+    return [tuple(first), *_details(decision, view, width)]
 
 
 def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001

@@ -241,6 +241,12 @@ def test_a_decision_shows_its_votes_reasons_and_the_limit_that_denied() -> None:
     assert "82 %, limit 80 %" in text
 
 
+def test_a_decision_shows_the_risk_mode_and_what_is_given_even_on_a_small_screen() -> None:
+    text = " ".join(told(decisions.draw(LIVE, 80, 20)).split())
+    assert "mode normal, 93 % given since 01-01 09:10, stop 5.10 %, take-profit 10.40 %" in text
+    assert "drawdown 4.1%: size x 0.93" in text
+
+
 def test_a_roomy_screen_shows_estimates_and_says_which_are_missing() -> None:
     assert "expects +0.42 %, drawdown N/A" in told(decisions.draw(LIVE, 130, 20))
 
