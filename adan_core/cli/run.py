@@ -40,7 +40,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument("--dataset", metavar="NAME", help="what a replay plays (data list)")
-    parser.add_argument("--model", metavar="ID", help="which model decides (models list)")
+    parser.add_argument(
+        "--model",
+        metavar="ID",
+        help="which model decides (default: the one in service; models list)",
+    )
+    parser.add_argument(
+        "--challenger",
+        metavar="ID",
+        help="a model that decides in its shadow, on paper fills of its own; never an order",
+    )
     parser.add_argument(
         "--pace",
         type=float,
@@ -68,6 +77,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             mode=Mode.REPLAY if replay else Mode.PAPER,
             dataset=arguments.dataset,
             model=arguments.model,
+            challenger=arguments.challenger,
             pace=0.0 if replay and arguments.pace is None else arguments.pace,
             home=arguments.home,
             overrides=context.overrides,

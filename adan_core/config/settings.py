@@ -11,10 +11,12 @@ from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, mod
 from adan_core.config.behaviour_settings import Behaviour
 from adan_core.config.candle_checks import Validation
 from adan_core.config.compute_settings import Compute
+from adan_core.config.gate_settings import Gates
 from adan_core.config.policy import Applies, Limit, Section
 from adan_core.config.profile_settings import Profiles, Voting
 from adan_core.config.reward_settings import Reward
 from adan_core.config.risk_tiers import Fraction, Tier, check_bounds
+from adan_core.config.service_settings import Service
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 
@@ -279,6 +281,8 @@ class Settings(Section):
     reward: Reward
     profiles: Profiles
     voting: Voting
+    gates: Gates
+    service: Service
     rules: Rules
     monitoring: Monitoring
     cache: Cache

@@ -8,6 +8,7 @@ from adan_core.domain.health import HealthSnapshot
 from adan_core.domain.market import MarketStatus, RegimeReading
 from adan_core.domain.orders import Fill, Order
 from adan_core.domain.portfolio import ClosedTrade, PortfolioSnapshot
+from adan_core.domain.service import ServiceStatus
 from adan_core.domain.state import EngineState, KillReport, Mode
 from adan_core.domain.time import Milliseconds
 from adan_core.domain.training import TrainingProgress
@@ -83,3 +84,4 @@ class CoreSnapshot:
     training: TrainingProgress | None
     model: ModelSummary | None
     configuration: ConfigurationStatus
+    service: ServiceStatus | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adan_core.config.locations import Locations
 from adan_core.config.settings import Settings
@@ -25,17 +26,21 @@ from adan_core.domain.market import Costs, MarketSource
 from adan_core.domain.state import Mode
 from adan_core.domain.time import SECOND, Clock, Milliseconds
 from adan_core.learning.bundle import ServiceModel
-from adan_core.learning.market import feature_set, market_rules
+from adan_core.learning.market import economics, feature_set, market_rules
 from adan_core.learning.regime import RegimeDetector
+from adan_core.runtime.watch import ServiceWatch
+from adan_core.runtime.watched import Judged, Succession
+from adan_core.trading.behaviour import DynamicBehaviorEngine
 from adan_core.trading.database import Durability
 from adan_core.trading.desk import Desk
 from adan_core.trading.doubt import DoubtLimits, MarketDoubt
-from adan_core.trading.engine import KillFact, Sizing, TradingEngine
+from adan_core.trading.engine import TradingEngine
 from adan_core.trading.exchanges.paper import PaperExchange
 from adan_core.trading.journal import Journal
 from adan_core.trading.orders import OrderManager
 from adan_core.trading.portfolio import PortfolioManager
 from adan_core.trading.risk import RiskManager
+from adan_core.trading.terms import KillFact, Sizing
 
 # The first candle a new paper account trades on; those before it warm the indicators.
 FIRST_SIMULATED_CANDLE = 4_000
@@ -88,6 +93,21 @@ class TradingParts:
     exchange: PaperExchange
     portfolio: PortfolioManager
     doubt: MarketDoubt
+    behaviour: DynamicBehaviorEngine
+    watch: ServiceWatch | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Serving:
+    """The model in service and who may follow; ``aside`` says why it trades nothing (empty: it does).
+
+    Without ``succession`` (a replay) nothing is ever taken out of service.
+    """
+
+    champion: Judged
+    challenger: Judged | None
+    succession: Succession | None
+    aside: str
 
 
 def plan_market(
@@ -167,6 +187,11 @@ def sizing_of(settings: Settings) -> Sizing:
     )
 
 
+def behaviour_of(settings: Settings) -> NDArray[np.float64]:
+    """Return the behaviour engine's settings in force, as its kernel reads them."""
+    return np.array(settings.behaviour.as_tuple(), dtype=np.float64)
+
+
 def stale_after(settings: Settings, seconds_per_candle: float) -> Milliseconds:
     """Return the age at which the candle feed is stale: its cadence and the grace of the table."""
     staleness = settings.staleness
@@ -209,8 +234,11 @@ def assemble(
     wait: Wait,
     seconds_per_candle: float,
     cache: DataCache | None = None,
+    serving: Serving | None = None,
 ) -> TradingParts:
     """Build the engine; ``market_clock`` is what limits per minute are counted on.
+
+    With ``serving`` the model is watched beside its judgement and its challenger.
 
     Raises ModelError if the model reads another state than the settings describe.
     """
@@ -261,9 +289,12 @@ def assemble(
         for symbol in plan.symbols
     ]
     doubt = MarketDoubt(doubt_limits(settings), journal, alarm)
+    behaviour = DynamicBehaviorEngine(behaviour_of(settings), journal.history.trades_after)
+    watch = None if serving is None else watch_over(settings, plan, serving, journal, alarm)
     engine = TradingEngine(
         desks=desks,
         policy=model.open_policy(),
+        behaviour=behaviour,
         normaliser=model.normaliser,
         sizing=sizing_of(settings),
         journal=journal,
@@ -276,9 +307,32 @@ def assemble(
         clock=clock,
         alarm=alarm,
         config_hash=config_hash,
+        witness=watch,
     )
+    if watch is not None:
+        watch.attach(engine)
     feed = open_feed(settings, plan, locations, engine, wait, clock, seconds_per_candle, alarm)
-    return TradingParts(engine, feed, orders, risk, journal, exchange, portfolio, doubt)
+    return TradingParts(
+        engine, feed, orders, risk, journal, exchange, portfolio, doubt, behaviour, watch
+    )
+
+
+def watch_over(
+    settings: Settings, plan: MarketPlan, serving: Serving, journal: Journal, alarm: Alarm
+) -> ServiceWatch:
+    """Build what watches over the model in service, each symbol at the sizing it was judged with."""
+    return ServiceWatch(
+        serving.champion,
+        serving.challenger,
+        {symbol: economics(settings, symbol) for symbol in plan.symbols},
+        settings.account.starting_capital,
+        settings.service,
+        journal,
+        alarm,
+        plan.timeframe.duration,
+        serving.succession,
+        serving.aside,
+    )
 
 
 def open_feed(

@@ -111,7 +111,8 @@ class TradingCore:
     def start(self) -> None:
         """Start every thread; the kill switch first, so that it can stop all that follows."""
         self._record(
-            "core started", f"{self._plan.market.mode}, model {self._plan.model.card.model_id}"
+            "core started",
+            f"{self._plan.market.mode}, model {self._plan.serving.champion.model.model_id}",
         )
         self._kill.start()
         self._health.start()
@@ -173,8 +174,9 @@ class TradingCore:
             log=self._log.recent()[-_SHOWN_LOG:],
             health=self._health.snapshot(),
             training=self._training.progress,
-            model=self._plan.model.summary(),
+            model=self._trading.model,
             configuration=self._config.status(),
+            service=self._trading.service,
         )
 
     def submit(self, command: Command) -> CommandResult:

@@ -14,21 +14,19 @@ from adan_core.config.manager import ConfigManager
 from adan_core.config.settings import Settings
 from adan_core.config.watcher import Watcher
 from adan_core.data.live_venue import VenueName
-from adan_core.domain.errors import ModelError, SecurityError, SystemFailure, UsageError
+from adan_core.domain.errors import SystemFailure, UsageError
 from adan_core.domain.state import Mode
 from adan_core.domain.time import SECOND, Clock
-from adan_core.learning.bundle import ServiceModel
-from adan_core.learning.market import feature_set
-from adan_core.learning.registry import ModelRegistry
 from adan_core.monitoring.log_file import LogFile
 from adan_core.monitoring.logging import LogSystem, configure_logging
 from adan_core.resilience.files import ExclusiveLock, exclusive_lock, make_folder, private_folder
 from adan_core.runtime.assembly import MarketPlan, Places, open_venues, plan_market
+from adan_core.runtime.choice import choose_serving
 from adan_core.runtime.control import ControlServer
 from adan_core.runtime.core import TradingCore
-from adan_core.runtime.models import open_registry
+from adan_core.runtime.models import open_service
 from adan_core.runtime.trading_thread import CorePlan
-from adan_core.security.audit import verify_chain
+from adan_core.security.audit import AuditLog, verify_chain
 from adan_core.security.hardening import harden_process
 from adan_core.security.redaction import refuse_exposed_secrets
 from adan_core.trading.database import Durability
@@ -39,7 +37,8 @@ from adan_core.trading.latch import KillLatch
 class LaunchOptions:
     """What to run; ``pace`` is the seconds per candle (None: the settings', 0: as fast as it goes).
 
-    ``home`` is the ``--home`` argument, if any; ``model`` an id of `adan-core models list`.
+    ``home`` is the ``--home`` argument, if any; ``model`` and ``challenger`` ids of `adan-core models
+    list`, the second for one that decides in the shadow of the first.
     """
 
     mode: Mode
@@ -48,6 +47,7 @@ class LaunchOptions:
     pace: float | None
     home: Path | None
     overrides: tuple[str, ...]
+    challenger: str | None = None
 
 
 class RunningCore:
@@ -112,8 +112,14 @@ def launch(
     market = plan_market(config.settings, options.mode, options.dataset, locations)
     if market.venue is not None:
         _check_live(options, market, market.venue, config.settings, clock)
-    model = choose_model(
-        open_registry(locations), options.model, market, config.settings, locations
+    serving = choose_serving(
+        open_service(locations, clock),
+        options.model,
+        options.challenger,
+        market,
+        config.settings,
+        locations,
+        AuditLog(locations.audit_file, clock, config.loaded.config_hash),
     )
     temporary: Path | None = None
     lock: ExclusiveLock | None = None
@@ -130,11 +136,12 @@ def launch(
     plan = CorePlan(
         market=market,
         places=places,
-        model=model,
+        serving=serving,
         seconds_per_candle=_pace(options, market, config.settings),
         latch=latch,
         home=options.home,
         overrides=options.overrides,
+        training_queue=None if market.replayed else locations.training_queue,
     )
     core = TradingCore(plan, locations, config, log, clock)
     server = None
@@ -197,77 +204,3 @@ def check_audit(audit_file: Path, warn: Callable[[str], None]) -> None:
     else:
         if not report.intact:
             warn(f"the audit trail {audit_file} breaks at line {report.line}: {report.reason}")
-
-
-def choose_model(
-    registry: ModelRegistry,
-    wanted: str | None,
-    market: MarketPlan,
-    settings: Settings,
-    locations: Locations,
-) -> ServiceModel:
-    """Return the model asked for; else the shipped one on the simulated market it was made for.
-
-    On recorded candles it is the newest usable one. A model trained here never goes into service
-    on the paper account because it happens to be newer: on an exchange's candles it must be named
-    or be the only one, and trained on real candles. ModelError if none fits.
-    """
-    schema = feature_set(settings, locations).schema_hash(settings.ladders[market.timeframe])
-    if market.venue is not None:
-        return choose_live_model(registry, wanted, market.venue, schema)
-    if wanted is not None:
-        return registry.load(wanted, schema)
-    if not market.replayed:
-        for listed in registry.listing():
-            if listed.shipped and not listed.refused:
-                return registry.load(listed.model_id, schema)
-    return registry.default(schema)
-
-
-def choose_live_model(
-    registry: ModelRegistry, wanted: str | None, venue: VenueName, schema: str
-) -> ServiceModel:
-    """Return the model asked for, else the only one trained on real candles; ModelError otherwise.
-
-    One trained on synthetic candles, such as the shipped one, knows a market that does not exist: it
-    is refused on an exchange's candles, and on a test venue's unless it is named.
-    """
-    remedy = (
-        "train one on the exchange's history (`adan-core data download`, `adan-core train`), then "
-        "name it with --model"
-    )
-    if wanted is not None:
-        model = registry.load(wanted, schema)
-        if model.card.synthetic and not venue.simulated:
-            raise ModelError(
-                f"model {wanted} was trained on synthetic candles ({model.card.trained_on})",
-                f"one trained on real candles, to decide on {venue.exchange}'s",
-                remedy,
-            )
-        return model
-    fitting: list[ServiceModel] = []
-    unfit: list[str] = []
-    for listed in registry.listing():
-        try:
-            model = registry.load(listed.model_id, schema)
-        except (ModelError, SecurityError) as error:
-            unfit.append(f"{listed.model_id} ({error.found})")
-            continue
-        if model.card.synthetic:
-            made_for = "made for the simulated market" if listed.shipped else "synthetic candles"
-            unfit.append(f"{listed.model_id} ({made_for})")
-        else:
-            fitting.append(model)
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise ModelError(
-            f"{len(fitting)} models could decide on {venue.exchange}'s candles",
-            "one, named with --model",
-            ", ".join(model.model_id for model in fitting),
-        )
-    raise ModelError(
-        f"no model was trained on real candles{': ' if unfit else ''}{', '.join(unfit)}",
-        f"one that was, to decide on {venue.exchange}'s",
-        remedy,
-    )

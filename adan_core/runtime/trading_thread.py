@@ -18,24 +18,26 @@ from adan_core.data.live import ExchangeFeed
 from adan_core.domain.alerts import Alarm, Severity
 from adan_core.domain.errors import AdanError, TradingError
 from adan_core.domain.market import MarketStatus
+from adan_core.domain.service import ServiceStatus
 from adan_core.domain.time import SECOND, Clock, ManualClock, Milliseconds, iso
-from adan_core.learning.bundle import ServiceModel
 from adan_core.monitoring.logging import correlated
 from adan_core.runtime.assembly import (
     WARM_CANDLES,
     MarketPlan,
     Places,
+    Serving,
     TradingParts,
     assemble,
+    behaviour_of,
     costs_of,
     doubt_limits,
     live_limits,
     sizing_of,
     stale_after,
 )
-from adan_core.trading.engine import KillFact
 from adan_core.trading.engine_view import EngineView
 from adan_core.trading.latch import KillLatch
+from adan_core.trading.terms import KillFact
 
 _BEAT_SECONDS: Final = 0.5
 # A screen looks a few times a second; composing the engine's part more often than this is waste.
@@ -50,22 +52,25 @@ class CorePlan:
     """What kind of core this is.
 
     ``seconds_per_candle`` is the pace in seconds of the wall clock (0: as fast as it goes);
-    ``latch`` is where its kill latch lies; ``home`` is what a training child is given as --home.
+    ``latch`` is where its kill latch lies; ``home`` is what a training child is given as --home;
+    ``training_queue`` is where trainings wait (None: in memory alone).
     """
 
     market: MarketPlan
     places: Places
-    model: ServiceModel
+    serving: Serving
     seconds_per_candle: float
     latch: KillLatch
     home: Path | None
     overrides: tuple[str, ...]
+    training_queue: Path | None = None
 
 
 class TradingThread:
     """Owns feed, engine, orders and ledger; others read the frozen records it replaces.
 
-    ``view`` is the engine's newest picture, ``market`` the feed's, ``heartbeat`` the wall clock of
+    ``view`` is the engine's newest picture, ``service`` the watch's over the ``model`` that decides,
+    ``market`` the feed's, ``heartbeat`` the wall clock of
     the loop's last sign of life, ``lag`` how late it was (ms), ``failure`` why it died, if it did.
     """
 
@@ -100,6 +105,8 @@ class TradingThread:
         self._finished = threading.Event()
         self._parts: TradingParts | None = None
         self.view: EngineView | None = None
+        self.service: ServiceStatus | None = None
+        self.model = plan.serving.champion.model.summary()
         self.failure = ""
         self.lag: float | None = None
         self.heartbeat: Milliseconds = clock.now()
@@ -114,7 +121,10 @@ class TradingThread:
             finished=False,
             venue="" if plan.market.venue is None else plan.market.venue.shown,
         )
-        config.subscribe(("risk", "costs", "staleness", "exchange"), self._settings_changed)
+        config.subscribe(
+            ("risk", "behaviour", "costs", "staleness", "exchange", "service"),
+            self._settings_changed,
+        )
 
     def start(self) -> None:
         """Begin to trade."""
@@ -165,7 +175,7 @@ class TradingThread:
             plan.market,
             plan.places,
             self._locations,
-            plan.model,
+            plan.serving.champion.model,
             self._kill,
             self._alarm,
             self._clock,
@@ -173,6 +183,7 @@ class TradingThread:
             self._pause,
             plan.seconds_per_candle,
             self._cache,
+            plan.serving,
         )
         self._parts = parts
         beat = asyncio.create_task(self._beat())
@@ -233,6 +244,9 @@ class TradingThread:
     def _look(self) -> None:
         if self._parts is not None:
             self.view = self._parts.engine.view()
+            watch = self._parts.watch
+            if watch is not None:
+                self.service, self.model = watch.status(), watch.model.summary()
 
     async def _after_rearming(self) -> None:
         """Reconcile before anything may be sent again, and lift the loss latches with the kill's."""
@@ -294,8 +308,11 @@ class TradingThread:
             parts.doubt.limits = doubt_limits(settings)
             parts.exchange.costs = costs_of(settings)
             parts.engine.sizing = sizing_of(settings)
+            parts.behaviour.settings = behaviour_of(settings)
             parts.engine.config_hash = self._config.loaded.config_hash
             parts.risk.take_on(settings.risk, costs_of(settings), patience)
+            if parts.watch is not None:
+                parts.watch.take_on(settings.service)
 
         loop.call_soon_threadsafe(take_on)
 
@@ -303,6 +320,8 @@ class TradingThread:
 def warm(parts: TradingParts) -> None:
     """Read past candles, and have every kernel ready that a candle needs: nothing compiles later."""
     prepare_kernels()
+    if parts.watch is not None:
+        parts.watch.prepare()
     parts.engine.warm(parts.feed.history(WARM_CANDLES))
 
 

@@ -42,7 +42,8 @@ class EngineCheckpoint:
     """What a restart needs beyond the ledger: the last close seen, and candles held per symbol.
 
     ``closes`` holds each symbol's own last close, for one may be behind; version 1 had none.
-    ``policy`` is what the policy of the model ``policy_of`` remembers; versions 1 and 2 had none.
+    ``policy`` is what the policy of the model ``policy_of`` remembers, ``behaviour`` what the
+    behaviour engine gave in each symbol; versions 1 and 2 had neither.
     """
 
     schema_version: int
@@ -51,10 +52,15 @@ class EngineCheckpoint:
     closes: dict[str, Milliseconds] = field(default_factory=dict)
     policy_of: str = ""
     policy: dict[str, StoredArray] = field(default_factory=dict)
+    behaviour: dict[str, StoredArray] = field(default_factory=dict)
 
     def policy_memory(self) -> dict[str, NDArray[Any]]:
         """Return what the policy left, as the arrays that it left."""
         return {name: stored.array() for name, stored in self.policy.items()}
+
+    def behaviour_memory(self) -> dict[str, NDArray[Any]]:
+        """Return what the behaviour engine left, as the arrays that it left."""
+        return {symbol: stored.array() for symbol, stored in self.behaviour.items()}
 
 
 def load_checkpoint(journal: Journal) -> EngineCheckpoint | None:
@@ -76,8 +82,16 @@ def save_checkpoint(
     closes: dict[str, Milliseconds],
     policy_of: str,
     policy: dict[str, NDArray[Any]],
+    behaviour: dict[str, NDArray[Any]],
 ) -> None:
     """Keep how far the engine came; joins the transaction that is going on, if any."""
-    stored = {name: StoredArray.of(array) for name, array in policy.items()}
-    checkpoint = EngineCheckpoint(SCHEMA_VERSION, close_time, held, closes, policy_of, stored)
+    checkpoint = EngineCheckpoint(
+        SCHEMA_VERSION,
+        close_time,
+        held,
+        closes,
+        policy_of,
+        {name: StoredArray.of(array) for name, array in policy.items()},
+        {symbol: StoredArray.of(array) for symbol, array in behaviour.items()},
+    )
     journal.history.save(_KEY, checkpoint)

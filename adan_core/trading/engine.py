@@ -7,11 +7,7 @@ the same equity as in the learning environment and the backtest.
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from adan_core.accounting.fills import market_price
 from adan_core.accounting.sizing import exposure_cap, order_for_target
@@ -26,10 +22,11 @@ from adan_core.domain.decisions import (
     RiskVerdict,
 )
 from adan_core.domain.errors import AdanError, DataError, ModelError, SystemFailure
-from adan_core.domain.market import Costs, Regime
+from adan_core.domain.market import Regime
 from adan_core.domain.orders import Order, OrderPurpose, Side
 from adan_core.domain.state import EngineState
 from adan_core.domain.time import SECOND, Clock, Milliseconds
+from adan_core.trading.behaviour import DynamicBehaviorEngine, Given
 from adan_core.trading.checkpoint import EngineCheckpoint, load_checkpoint, save_checkpoint
 from adan_core.trading.desk import Desk
 from adan_core.trading.doubt import MarketDoubt
@@ -41,35 +38,12 @@ from adan_core.trading.policy import Policy
 from adan_core.trading.portfolio import PortfolioManager
 from adan_core.trading.risk import RiskManager
 from adan_core.trading.settlement import Settlement, Venue
+from adan_core.trading.terms import KillFact, Sizing
+from adan_core.trading.witness import Witness
 
 ERRORS_TO_SAFE_MODE: Final = 3
 _REGIMES: Final = tuple(Regime)
 _SHOWN = 40
-
-
-class KillFact(Protocol):
-    """What the engine must know of the kill switch before every order."""
-
-    @property
-    def engaged(self) -> bool:
-        """Whether a kill was requested and not re-armed; true before the latch is on disk."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sizing:
-    """How targets become quantities.
-
-    ``lower_bounds`` and ``caps`` are the capital tiers (quote currency; share of equity per
-    symbol); ``band`` is a share of the cap; stop and take-profit are fractions of the entry.
-    """
-
-    lower_bounds: NDArray[np.float64]
-    caps: NDArray[np.float64]
-    band: float
-    stop_loss: float
-    take_profit: float
-    costs: Costs
 
 
 class TradingEngine:
@@ -80,6 +54,7 @@ class TradingEngine:
         *,
         desks: Sequence[Desk],
         policy: Policy,
+        behaviour: DynamicBehaviorEngine,
         normaliser: Normaliser,
         sizing: Sizing,
         journal: Journal,
@@ -92,9 +67,11 @@ class TradingEngine:
         clock: Clock,
         alarm: Alarm,
         config_hash: str,
+        witness: Witness | None = None,
     ) -> None:
         self._desks = {desk.symbol: desk for desk in desks}
         self._policy = policy
+        self._behaviour = behaviour
         self._normaliser = normaliser
         self.sizing = sizing
         self._journal = journal
@@ -107,6 +84,7 @@ class TradingEngine:
         self._clock = clock
         self._alarm = alarm
         self.config_hash = config_hash
+        self._witness = witness
         self._state = EngineState.IDLE
         self._reason = ""
         self._errors = 0
@@ -126,6 +104,7 @@ class TradingEngine:
         for symbol, count in saved.held.items():
             if symbol in self._desks:
                 self._desks[symbol].held = count
+        self._behaviour.restore(saved.behaviour_memory())
         if saved.policy_of == self._policy.model_id:
             self._policy.restore(saved.policy_memory())
 
@@ -143,6 +122,11 @@ class TradingEngine:
     def flat(self) -> bool:
         """Whether nothing is held and no order is unsettled."""
         return not self._portfolio.snapshot().positions and not self._journal.non_terminal_orders()
+
+    def serve(self, policy: Policy, normaliser: Normaliser | None) -> None:
+        """Let another policy decide from the next candle on; None keeps the normaliser."""
+        self._policy = policy
+        self._normaliser = normaliser or self._normaliser
 
     async def rearmed(self) -> None:
         """A person has typed the word: lift loss latches and doubts, reconcile before anything is sent."""
@@ -192,7 +176,10 @@ class TradingEngine:
             while self._settlement.behind:
                 settled = await self._settlement.settle()
                 for symbol, candle in settled.candles:
-                    self._desks[symbol].push(candle, settled.close_time)
+                    desk = self._desks[symbol]
+                    desk.push(candle, settled.close_time)
+                    if self._witness is not None:
+                        self._witness.candle(symbol, candle, settled.close_time, desk.reading)
                     self._closes[symbol] = settled.close_time
                 self._value(settled)
                 if self._settlement.behind:
@@ -246,33 +233,44 @@ class TradingEngine:
         observation = state.validate().to_tensor(self._normaliser)
         regime = _REGIMES.index(desk.reading.regime)
         output = self._policy.decide(symbol, desk.close, observation, regime)
+        if self._witness is not None:
+            self._witness.decided(symbol, desk.market, regime, output)
         quantity = self._portfolio.quantity(symbol)
         held = quantity * desk.close / (equity * cap) if equity > 0.0 and cap > 0.0 else 0.0
-        order_quantity = (
-            0.0
-            if output.abstained
-            else order_for_target(
-                equity,
-                quantity,
-                desk.close,
-                output.target_exposure,
-                cap,
-                self.sizing.band,
-                self.sizing.costs.fee_rate,
-                self.sizing.costs.slippage_rate,
-                desk.rules.lot_step,
-                desk.rules.minimum_quantity,
-                desk.rules.minimum_notional,
-            )
+        given = self._behaviour.give(
+            symbol,
+            close_time,
+            desk.reading,
+            equity,
+            self._portfolio.peak,
+            quantity,
+            output,
+            self.sizing,
+        )
+        behaviour = None if output.abstained else self._behaviour.reading(symbol)
+        order_quantity = order_for_target(
+            equity,
+            quantity,
+            desk.close,
+            given.target,
+            cap,
+            self.sizing.band,
+            self.sizing.costs.fee_rate,
+            self.sizing.costs.slippage_rate,
+            desk.rules.lot_step,
+            desk.rules.minimum_quantity,
+            desk.rules.minimum_notional,
         )
         decision_id = f"{close_time}-{symbol}"
-        order = self._draft(decision_id, desk, order_quantity)
+        order = self._draft(decision_id, desk, order_quantity, given)
         verdict = None if order is None else self._judge(order, desk)
         sent = order is not None and verdict is not None and verdict.allowed
         decision = Decision(
             decision_id=decision_id,
             time=close_time,
-            action=explained_action(symbol, output, desk.reading, order, verdict, cap, held),
+            action=explained_action(
+                symbol, output, desk.reading, order, verdict, cap, held, behaviour
+            ),
             regime=desk.reading.regime,
             verdict=verdict,
             order_ids=(order.client_id,) if order is not None and sent else (),
@@ -280,6 +278,7 @@ class TradingEngine:
             model_id=self._policy.model_id,
             config_hash=self.config_hash,
             latency=(self._clock.monotonic() - began) * SECOND,
+            behaviour=behaviour,
         )
         with self._journal.transaction():
             if self._journal.history.decision(decision_id) is None:
@@ -300,7 +299,7 @@ class TradingEngine:
         )
         return self._risk.judge(order, price, self._state)
 
-    def _draft(self, decision_id: str, desk: Desk, quantity: float) -> Order | None:
+    def _draft(self, decision_id: str, desk: Desk, quantity: float, given: Given) -> Order | None:
         if quantity == 0.0:
             return None
         entry = quantity > 0.0
@@ -310,20 +309,26 @@ class TradingEngine:
             side=Side.BUY if entry else Side.SELL,
             purpose=OrderPurpose.ENTRY if entry else OrderPurpose.EXIT,
             quantity=abs(quantity),
-            stop_loss=self.sizing.stop_loss if entry else 0.0,
-            take_profit=self.sizing.take_profit if entry else 0.0,
+            stop_loss=given.stop_loss if entry else 0.0,
+            take_profit=given.take_profit if entry else 0.0,
         )
 
     def _save(self) -> None:
         held = {symbol: desk.held for symbol, desk in self._desks.items() if desk.held}
-        save_checkpoint(
-            self._journal,
-            self._valued_at,
-            held,
-            self._closes,
-            self._policy.model_id,
-            self._policy.memory(),
-        )
+        if self._witness is not None:
+            self._witness.finish()
+        with self._journal.transaction():
+            save_checkpoint(
+                self._journal,
+                self._valued_at,
+                held,
+                self._closes,
+                self._policy.model_id,
+                self._policy.memory(),
+                self._behaviour.memory(),
+            )
+            if self._witness is not None:
+                self._witness.save()
 
     def sources_compared(self, comparison: Comparison) -> None:
         """Take in how far two sources of one candle are apart; doubt turns RUNNING into REDUCING.

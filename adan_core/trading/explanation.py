@@ -2,12 +2,14 @@
 
 from adan_core.domain.decisions import (
     ActionType,
+    BehaviourReading,
     PolicyOutput,
     RiskVerdict,
     TradingActionWithConfidence,
 )
 from adan_core.domain.market import Regime, RegimeReading
 from adan_core.domain.orders import Order, Side
+from adan_core.trading.behaviour import behaviour_reasons
 
 
 def explained_action(
@@ -18,10 +20,12 @@ def explained_action(
     verdict: RiskVerdict | None,
     cap: float,
     held: float,
+    behaviour: BehaviourReading | None,
 ) -> TradingActionWithConfidence:
     """Return the action that ``order`` (None: hold) carries out, with the agent's own estimates.
 
-    ``cap`` is the symbol's largest share of equity, ``held`` the share of it that is held.
+    ``cap`` is the symbol's largest share of equity, ``held`` the share of it that is held and ``behaviour``
+    what the behaviour engine made of the wish, None where it had no say.
     """
     kind = ActionType.HOLD
     if order is not None:
@@ -31,7 +35,7 @@ def explained_action(
         symbol=symbol,
         target_exposure=held if output.abstained else output.target_exposure,
         confidence=output.confidence,
-        reasoning=reasons(output, reading, order, verdict, cap),
+        reasoning=reasons(output, reading, order, verdict, cap, behaviour),
         votes=output.votes,
         expected_return=output.expected_return,
         expected_drawdown=output.expected_drawdown,
@@ -45,6 +49,7 @@ def reasons(
     order: Order | None,
     verdict: RiskVerdict | None,
     cap: float,
+    behaviour: BehaviourReading | None,
 ) -> tuple[str, ...]:
     """Return one sentence per driver: the agent, the regime, the trade, and each limit that said no."""
     share = f"{output.target_exposure:.0%} of its cap ({cap:.1%} of equity)"
@@ -54,6 +59,8 @@ def reasons(
         f"{reading.regime} ({reading.probabilities[tuple(Regime).index(reading.regime)]:.0%}): "
         + ", ".join(f"{name} {value:.2f}" for name, value in reading.drivers),
     ]
+    if behaviour is not None:
+        reasons += behaviour_reasons(behaviour)
     if order is None:
         reasons.append("the position is where it should be: nothing to trade")
     else:

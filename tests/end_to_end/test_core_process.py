@@ -23,8 +23,8 @@ from adan_core.domain.alerts import Severity
 from adan_core.domain.state import Mode
 from adan_core.domain.time import SystemClock
 from adan_core.runtime.assembly import Places, assemble, plan_market
-from adan_core.runtime.launch import choose_model
-from adan_core.runtime.models import open_registry
+from adan_core.runtime.choice import choose_model
+from adan_core.runtime.models import open_service
 from adan_core.trading.database import Durability
 
 pytestmark = pytest.mark.slow
@@ -235,7 +235,8 @@ async def start_again(locations: Locations) -> dict[str, Any]:
     loaded = load_settings(locations)
     settings = loaded.settings
     plan = plan_market(settings, Mode.PAPER, None, locations)
-    model = choose_model(open_registry(locations), None, plan, settings, locations)
+    book = open_service(locations, SystemClock())
+    model = choose_model(book, None, plan, settings, locations).model
     alarms: list[str] = []
 
     def alarm(code: str, severity: Severity, message: str) -> None:

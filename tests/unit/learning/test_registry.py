@@ -14,10 +14,9 @@ from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ModelError
-from adan_core.domain.market import Regime
 from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, seal_model
 from adan_core.learning.calibration import uncalibrated
-from adan_core.learning.member import Member, MemberCard
+from adan_core.learning.member import MemberCard
 from adan_core.learning.registry import ModelRegistry, shipped_models
 from adan_core.learning.votes import VotingRules
 from adan_core.security.sealing import seal
@@ -31,10 +30,36 @@ features:
   - {name: return_1, function: log_return, parameters: [1], timeframes: [0, 1, 2]}
 """
 LADDER = tuple(Timeframe.parse(text) for text in ("5m", "1h", "4h"))
-SCHEMA = FeatureSet.parse(FEATURES, "test").schema_hash(LADDER)
+SPEC = FeatureSet.parse(FEATURES, "test")
+SCHEMA = SPEC.schema_hash(LADDER)
+COLUMNS = (*SPEC.columns(LADDER), *PORTFOLIO_COLUMNS)
 INPUTS = 10
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 TRUSTED = {"operator": KEY.public_key().public_bytes_raw()}
+
+
+MEMBER = MemberCard(
+    name="swing",
+    algorithm="PPO",
+    horizon=24,
+    columns=COLUMNS,
+    exposures=(0.0, 1.0),
+    stop_loss=0.05,
+    take_profit=0.1,
+    lowest_weight=1.0,
+    highest_weight=1.0,
+    seed=0,
+    steps=1,
+    selected_at=1,
+    validation_score=0.1,
+    calibration=uncalibrated(5),
+    settings={},
+)
+
+
+def member_card(name: str) -> MemberCard:
+    """Return the card of a member called ``name``."""
+    return replace(MEMBER, name=name)
 
 
 def weights() -> dict[str, NDArray[np.float32]]:
@@ -52,29 +77,7 @@ def weights() -> dict[str, NDArray[np.float32]]:
     return made
 
 
-def member_card(name: str) -> MemberCard:
-    return MemberCard(
-        name=name,
-        algorithm="PPO",
-        horizon=24,
-        columns=("5m:return_1", "1h:return_1", "4h:return_1", *PORTFOLIO_COLUMNS),
-        exposures=(0.0, 1.0),
-        stop_loss=0.05,
-        take_profit=0.1,
-        lowest_weight=0.15,
-        highest_weight=0.35,
-        seed=0,
-        steps=1,
-        selected_at=1,
-        validation_score=0.1,
-        calibration=uncalibrated(len(Regime)),
-        settings={},
-    )
-
-
-def card(
-    model_id: str = "tiny", created_at: int = 5, names: tuple[str, ...] = ("agent",)
-) -> ModelCard:
+def card(model_id: str = "tiny", created_at: int = 5) -> ModelCard:
     return ModelCard(
         schema_version=MODEL_SCHEMA_VERSION,
         model_id=model_id,
@@ -84,8 +87,8 @@ def card(
         ladder=("5m", "1h", "4h"),
         feature_schema_hash=SCHEMA,
         data=(),
-        members=tuple(member_card(name) for name in names),
-        rules=VotingRules(0.6, 0.02, 10.0, 0.0015),
+        members=(MEMBER,),
+        rules=VotingRules(agreement=0.6, adaptation=0.02, sharpness=10.0, cost_rate=0.0015),
         library_versions={},
         parent=None,
     )
@@ -117,18 +120,15 @@ def test_what_was_sealed_is_what_is_loaded(models: Path) -> None:
     model = registry(models).load("tiny", SCHEMA)
     assert model.card == card()
     assert model.signer == "operator"
-    policy = model.open_policy()
-    assert model.model_id == policy.model_id == "tiny"
+    assert model.model_id == model.open_policy().model_id == "tiny"
     np.testing.assert_array_equal(model.normaliser.mean, NORMALISER.mean)
     np.testing.assert_array_equal(model.normaliser.deviation, NORMALISER.deviation)
     assert (model.normaliser.start_time, model.normaliser.stop_time) == (10, 20)
     assert model.features.schema_hash(LADDER) == SCHEMA
     observation = np.linspace(-1.0, 1.0, INPUTS, dtype=np.float32)
-    answer = policy.decide("BTC/SIM", 100.0, observation, 0)
-    likeliest = int(np.argmax(model.members[0].network.logits(observation)))
-    assert answer.target_exposure == (0.0, 1.0)[likeliest]
-    assert [vote.target_exposure for vote in answer.votes] == [answer.target_exposure]
-    assert model.open_policy().memory().keys() != policy.memory().keys()  # a fresh one each time
+    answer = model.open_policy().decide("BTC/SIM", 100.0, observation, -1)
+    assert answer.target_exposure in {0.0, 1.0}
+    assert [vote.member for vote in answer.votes] == ["swing"]
 
 
 def test_an_altered_file_is_refused(models: Path) -> None:
@@ -258,56 +258,11 @@ def test_the_shipped_model_loads_and_was_judged(tmp_path: Path) -> None:
 
 
 def test_a_policy_refuses_what_it_was_not_made_for(models: Path) -> None:
-    model = registry(models).load("tiny")
-    policy, (member,) = model.open_policy(), model.members
+    policy = registry(models).load("tiny").open_policy()
     with pytest.raises(ModelError, match="shape"):
-        policy.decide("BTC/SIM", 100.0, np.zeros(INPUTS + 1, dtype=np.float32), 0)
+        policy.decide("BTC/SIM", 1.0, np.zeros(INPUTS + 1, dtype=np.float32), -1)
     with pytest.raises(ModelError, match="not finite"):
-        policy.decide("BTC/SIM", 100.0, np.full(INPUTS, np.nan, dtype=np.float32), 0)
-    with pytest.raises(ModelError, match="2 actions"):
-        Member(replace(member.card, exposures=(0.0, 0.5, 1.0)), member.network, member.columns)
-    with pytest.raises(ModelError, match="10 inputs"):
-        Member(member.card, member.network, member.columns[1:])
-
-
-def test_four_members_are_sealed_with_their_own_weights(tmp_path: Path) -> None:
-    own = [
-        {name: values * (1.0 + place) for name, values in weights().items()} for place in range(4)
-    ]
-    made = card("four", names=("scalper", "intraday", "swing", "position"))
-    seal_model(tmp_path / "m", made, own, NORMALISER, FEATURES, KEY)
-    model = registry(tmp_path / "m").load("four", SCHEMA)
-    assert model.card == made
-    for place, member in enumerate(model.members):
-        np.testing.assert_array_equal(member.network.policy[-1].bias, own[place]["action_net.bias"])
-    assert (
-        len(model.open_policy().decide("A", 1.0, np.zeros(INPUTS, dtype=np.float32), 0).votes) == 4
-    )
-
-
-@pytest.mark.parametrize("names", [(), ("swing", "swing"), ("a", "b", "c", "d", "e")])
-def test_a_bundle_has_one_to_four_members_each_with_its_name(
-    tmp_path: Path, names: tuple[str, ...]
-) -> None:
-    own = [weights() for _ in names]
-    seal_model(tmp_path / "m", card(names=names), own, NORMALISER, FEATURES, KEY)
-    with pytest.raises(ModelError, match="one to 4"):
-        registry(tmp_path / "m").load("tiny")
-
-
-def test_a_member_that_reads_what_nobody_shows_is_refused(tmp_path: Path) -> None:
-    made = replace(member_card("agent"), columns=("5m:sentiment", *PORTFOLIO_COLUMNS))
-    seal_model(
-        tmp_path / "m", replace(card(), members=(made,)), [weights()], NORMALISER, FEATURES, KEY
-    )
-    with pytest.raises(ModelError, match="reads 5m:sentiment"):
-        registry(tmp_path / "m").load("tiny")
-
-
-def test_weights_of_no_member_are_refused(tmp_path: Path) -> None:
-    seal_model(tmp_path / "m", card(), [weights(), weights()], NORMALISER, FEATURES, KEY)
-    with pytest.raises(ModelError, match="those of 1 members"):
-        registry(tmp_path / "m").load("tiny")
+        policy.decide("BTC/SIM", 1.0, np.full(INPUTS, np.nan, dtype=np.float32), -1)
 
 
 def test_the_summary_says_who_signed_and_what_on(models: Path) -> None:

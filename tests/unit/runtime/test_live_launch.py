@@ -16,7 +16,8 @@ from adan_core.domain.time import MINUTE, SECOND
 from adan_core.learning.bundle import seal_model
 from adan_core.learning.registry import ModelRegistry
 from adan_core.runtime.assembly import doubt_limits, live_limits, plan_market
-from adan_core.runtime.launch import account_places, choose_live_model
+from adan_core.runtime.choice import choose_live_model
+from adan_core.runtime.launch import account_places
 from tests.unit.learning.test_registry import (
     FEATURES,
     KEY,
