@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from pydantic import ValidationError
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.config.settings import Settings
@@ -38,7 +39,7 @@ from adan_core.learning.member import MemberCard, places_of
 from adan_core.learning.profiles import Terms, terms_of
 from adan_core.learning.runs import RUN_SCHEMA_VERSION, DataRecord, RunRecord, Span
 from adan_core.learning.segments import Segment
-from adan_core.learning.training_plan import TrainingOutcome, TrainingPlan
+from adan_core.learning.training_plan import ComputeChoice, TrainingOutcome, TrainingPlan
 from adan_core.learning.votes import VotingRules
 
 if TYPE_CHECKING:
@@ -107,8 +108,41 @@ def new_lesson(
 
 
 def settings_of(record: RunRecord) -> Settings:
-    """Return the settings a run was started under."""
-    return Settings.model_validate_json(msgspec.json.encode(record.settings))
+    """Return the settings a run was started under; ModelError if this version knows others."""
+    try:
+        return Settings.model_validate_json(msgspec.json.encode(record.settings))
+    except ValidationError as error:
+        keys = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
+        raise ModelError(
+            f"run {record.run_id} was started under other settings than this version's: {keys}",
+            "a run of this version",
+            "go on with the ADAN that began it, or start a new run",
+        ) from error
+
+
+def resolved(lesson: Lesson, settings: Settings, measured: Mapping[str, Any]) -> Lesson:
+    """Return ``lesson`` as it is computed after a measurement: ``settings`` hold what was chosen.
+
+    They are the run's from then on, so that it is resumed and reproduced without measuring again.
+    """
+    record = replace(
+        lesson.record, settings=settings.model_dump(mode="json"), compute=dict(measured)
+    )
+    learning = lesson.plan.learning.model_copy(
+        update={
+            "threads": settings.learning.threads,
+            "batch_size": settings.learning.batch_size,
+        }
+    )
+    plan = replace(lesson.plan, learning=learning, compute=_compute(settings))
+    return replace(
+        lesson, record=record, plan=plan, terms=replace(lesson.terms, learning=learning)
+    )
+
+
+def _compute(settings: Settings) -> ComputeChoice:
+    compute = settings.compute
+    return ComputeChoice(compute.device, compute.precision, compute.compile)
 
 
 def old_lesson(
@@ -245,6 +279,8 @@ def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) 
         capital=settings.account.starting_capital,
         training=tuple(cut(part, part.split.training) for part in parts),
         validation=tuple(cut(part, part.split.validation) for part in parts),
+        compute=_compute(settings),
+        profile=record.profile,
     )
     return Lesson(record, plan, terms, normaliser)
 
