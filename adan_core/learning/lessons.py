@@ -27,6 +27,7 @@ from adan_core.learning.calibration import uncalibrated
 from adan_core.learning.market import (
     Prepared,
     economics,
+    environment_options,
     fit_normaliser,
     ladder_of,
     prepare_all,
@@ -38,7 +39,7 @@ from adan_core.learning.market import (
 from adan_core.learning.member import MemberCard, places_of
 from adan_core.learning.profiles import Terms, terms_of
 from adan_core.learning.runs import RUN_SCHEMA_VERSION, DataRecord, RunRecord, Span
-from adan_core.learning.segments import Segment
+from adan_core.learning.segments import Segment, aligned
 from adan_core.learning.training_plan import ComputeChoice, TrainingOutcome, TrainingPlan
 from adan_core.learning.votes import VotingRules
 
@@ -104,7 +105,7 @@ def new_lesson(
         library_versions=library_versions(),
         profile=profile,
     )
-    return _lesson(record, parts, settings)
+    return _lesson(record, parts, settings, cache)
 
 
 def settings_of(record: RunRecord) -> Settings:
@@ -173,7 +174,7 @@ def old_lesson(
             "restore their files, or start a new run",
         )
     parts = prepare_all(series, ladder, spec, settings, cache)
-    return _lesson(record, parts, settings)
+    return _lesson(record, parts, settings, cache)
 
 
 def seal_outcome(
@@ -253,7 +254,12 @@ def _known(spec: FeatureSet, settings: Settings, series: tuple[CandleSeries, ...
     return with_external(spec, settings).known_by(newest)
 
 
-def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) -> Lesson:
+def _lesson(
+    record: RunRecord,
+    parts: tuple[Prepared, ...],
+    settings: Settings,
+    cache: DataCache | None,
+) -> Lesson:
     normaliser = fit_normaliser(parts)
     market = parts[0].frame.columns
     ladder = tuple(Timeframe.parse(text) for text in record.ladder)
@@ -268,8 +274,21 @@ def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) 
             terms.economics(economics(settings, part.series.symbol)),
             period.start,
             period.stop,
+            cache,
         )
         return replace(whole, market=np.ascontiguousarray(whole.market[:, columns]))
+
+    options = environment_options(settings, len(parts))
+
+    def cuts(periods: list[Period]) -> tuple[Segment, ...]:
+        segments = tuple(cut(part, period) for part, period in zip(parts, periods, strict=True))
+        if options.symbols == 1:
+            return segments
+        times = [
+            part.series.open_time[max(period.start, part.frame.ready) : period.stop]
+            for part, period in zip(parts, periods, strict=True)
+        ]
+        return aligned(segments, tuple(times))
 
     plan = TrainingPlan(
         run_id=record.run_id,
@@ -277,8 +296,9 @@ def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) 
         seed=record.seed,
         learning=terms.learning,
         capital=settings.account.starting_capital,
-        training=tuple(cut(part, part.split.training) for part in parts),
-        validation=tuple(cut(part, part.split.validation) for part in parts),
+        training=cuts([part.split.training for part in parts]),
+        validation=cuts([part.split.validation for part in parts]),
+        options=options,
         compute=_compute(settings),
         profile=record.profile,
     )

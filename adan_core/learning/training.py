@@ -10,8 +10,7 @@ from adan_core.domain.time import Clock, Milliseconds
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.agent import build_agent
 from adan_core.learning.checkpoint import newest_valid
-from adan_core.learning.environment import TradingVecEnv
-from adan_core.learning.environment_kernel import EnvironmentKernel
+from adan_core.learning.environment import training_environment
 from adan_core.learning.memory_need import memory_needed
 from adan_core.learning.runs import RunFolder
 from adan_core.learning.selection import Validator
@@ -67,16 +66,11 @@ class TrainingJob:
         """
         plan = self.plan
         self._check_memory()
-        kernel = EnvironmentKernel(
-            plan.training,
-            plan.learning.copies,
-            plan.capital,
-            plan.learning.episode_length,
-            plan.seed,
-        )
-        environment = TradingVecEnv(kernel, plan.learning.exposures)
+        environment = training_environment(plan)
         agent = build_agent(environment, plan.learning, plan.seed, plan.compute)
-        validator = Validator(plan.validation, plan.learning.exposures, plan.capital)
+        validator = Validator(
+            plan.validation, plan.learning.exposures, plan.capital, plan.options.symbols
+        )
         watch = TrainingWatch(self, environment, validator)
         if resume:
             watch.restore(agent, newest_valid(self.folder.checkpoints, self.say))
