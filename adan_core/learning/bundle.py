@@ -20,8 +20,8 @@ from adan_core.domain.errors import ModelError
 from adan_core.domain.snapshot import ModelSummary
 from adan_core.domain.time import Milliseconds
 from adan_core.learning.ensemble import EnsemblePolicy
-from adan_core.learning.inference import Network
 from adan_core.learning.member import Member, MemberCard, places_of
+from adan_core.learning.networks import DecisionNetwork, network_from
 from adan_core.learning.runs import DataRecord
 from adan_core.learning.votes import VotingRules
 from adan_core.resilience.files import private_folder, write_atomically
@@ -253,7 +253,7 @@ def _numbered(weights: Sequence[Mapping[str, NDArray[np.float32]]]) -> dict[str,
     }
 
 
-def _read_networks(folder: Path, manifest: Manifest, card: ModelCard) -> list[Network]:
+def _read_networks(folder: Path, manifest: Manifest, card: ModelCard) -> list[DecisionNetwork]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -270,7 +270,10 @@ def _read_networks(folder: Path, manifest: Manifest, card: ModelCard) -> list[Ne
         if not place.isdecimal() or int(place) >= len(own):
             raise ModelError(f"weights {name}", f"those of {len(own)} members, each numbered")
         own[int(place)][parameter] = values
-    return [Network.from_weights(parameters) for parameters in own]
+    return [
+        network_from(member.algorithm, parameters, member.levels)
+        for member, parameters in zip(card.members, own, strict=True)
+    ]
 
 
 def _read_evaluation(folder: Path, manifest: Manifest) -> dict[str, Any] | None:

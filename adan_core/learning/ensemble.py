@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.domain.decisions import PolicyOutput, Vote, confidence_of
 from adan_core.domain.errors import ModelError
+from adan_core.learning.calibration import pays
 from adan_core.learning.member import Member, Opinion
 from adan_core.learning.votes import (
     Tally,
     VotingRules,
     bounded_weights,
-    earned_more,
     side_of,
     tally,
 )
@@ -25,14 +25,16 @@ PENDING: Final = 16
 
 _EXPOSURE = PORTFOLIO_COLUMNS.index("exposure") - len(PORTFOLIO_COLUMNS)
 # What is kept of a vote until it can be scored.
-_CLOSE, _HELD, _WANTED, _REFERENCE = range(4)
-_ACCURACY = "accuracy"
+_CLOSE, _DIRECTION, _MOVES = range(3)
+_PENDING_SHAPE = (PENDING + 1, 3)
+_SKILL = "skill"
 _RECORD = "record:"
 _COUNT = "count:"
+_CARRIED = "carried:"
 
 
 class EnsemblePolicy:
-    """Members that vote at each close, weighted by how often each was right out of sample.
+    """Members that vote at each close, weighted by how much more often than by chance each was right.
 
     Every ``horizon / PENDING`` candles a member's vote is kept, and scored once its horizon has
     passed: a share of what follows is then known and nothing is asked of the future. ``inputs`` is
@@ -49,9 +51,11 @@ class EnsemblePolicy:
         self.rules = rules
         self.opinions: tuple[Opinion, ...] = ()
         self._inputs = inputs
-        self._accuracy = np.array([one.card.calibration.accuracy for one in members])
+        self._skill = np.array([one.card.calibration.skill for one in members])
         self._records: dict[str, NDArray[np.float64]] = {}
         self._counts: dict[str, int] = {}
+        self._sizes = [one.network.memory_size for one in members]
+        self._carried: dict[str, NDArray[np.float32]] = {}
         self._levels = sorted({level for one in members for level in one.card.exposures})
         self._spacing = [max(1, -(-one.card.horizon // PENDING)) for one in members]
         self._weights = self._weigh()
@@ -76,11 +80,29 @@ class EnsemblePolicy:
         exposure = float(observation[_EXPOSURE])
         held = min(self._levels, key=lambda level: abs(level - exposure))
         self._score(symbol, close)
-        self.opinions = tuple(member.opinion(observation, held) for member in self.members)
-        self._keep(symbol, close, held)
+        self.opinions = self._ask(symbol, observation, held)
+        self._keep(symbol, close)
         wanted = [opinion.exposure for opinion in self.opinions]
         counted = tally(wanted, self._weights, self.rules.agreement)
         return self._answer(counted, held, regime)
+
+    def _ask(
+        self, symbol: str, observation: NDArray[np.float32], held: float
+    ) -> tuple[Opinion, ...]:
+        """Return every member's opinion; what their networks carry on is kept."""
+        carried = self._carried.get(symbol)
+        if carried is None:
+            carried = np.zeros(sum(self._sizes), dtype=np.float32)
+            self._carried[symbol] = carried
+        opinions = []
+        first = 0
+        for member, size in zip(self.members, self._sizes, strict=True):
+            own = carried[first : first + size]
+            opinion = member.opinion(observation, held, own[None, :])
+            own[:] = opinion.memory[0]
+            opinions.append(opinion)
+            first += size
+        return tuple(opinions)
 
     def _answer(self, counted: Tally, held: float, regime: int) -> PolicyOutput:
         abstained = counted.exposure is None
@@ -145,22 +167,20 @@ class EnsemblePolicy:
             if cast_at < 0 or cast_at % spacing:
                 continue
             row = record[place, cast_at // spacing % record.shape[1]]
-            right = earned_more(
-                row[_WANTED],
-                row[_REFERENCE],
-                row[_HELD],
-                math.log(close / row[_CLOSE]),
-                self.rules.cost_rate,
-            )
-            self._accuracy[place] += self.rules.adaptation * (right - self._accuracy[place])
+            gained = math.log(close / row[_CLOSE])
+            paid = pays(row[_DIRECTION], gained, self.rules.cost_rate)
+            moved = bool(row[_MOVES])
+            chance = member.card.calibration.chance
+            beyond = (paid is moved) - (chance if moved else 1.0 - chance)
+            self._skill[place] += self.rules.adaptation * (beyond - self._skill[place])
             scored = True
         if scored:
             self._weights = self._weigh()
 
-    def _keep(self, symbol: str, close: float, held: float) -> None:
+    def _keep(self, symbol: str, close: float) -> None:
         record = self._records.get(symbol)
         if record is None:
-            record = np.zeros((len(self.members), PENDING + 1, 4), dtype=np.float64)
+            record = np.zeros((len(self.members), *_PENDING_SHAPE), dtype=np.float64)
             self._records[symbol], self._counts[symbol] = record, 0
         count = self._counts[symbol]
         for place, opinion in enumerate(self.opinions):
@@ -168,48 +188,54 @@ class EnsemblePolicy:
             if count % spacing == 0:
                 record[place, count // spacing % record.shape[1]] = (
                     close,
-                    held,
-                    opinion.exposure,
-                    opinion.reference,
+                    opinion.direction,
+                    opinion.moves,
                 )
         self._counts[symbol] = count + 1
 
     def _weigh(self) -> tuple[float, ...]:
         cards = [member.card for member in self.members]
         return bounded_weights(
-            self._accuracy.tolist(),
+            self._skill.tolist(),
             [card.lowest_weight for card in cards],
             [card.highest_weight for card in cards],
             self.rules.sharpness,
         )
 
     def memory(self) -> dict[str, NDArray[Any]]:
-        """Return copies of the members' accuracies and of the votes that wait to be scored."""
-        kept: dict[str, NDArray[Any]] = {_ACCURACY: self._accuracy.copy()}
+        """Return copies of the members' skills, of what their networks carry, of votes not yet scored."""
+        kept: dict[str, NDArray[Any]] = {_SKILL: self._skill.copy()}
         for symbol, record in self._records.items():
             kept[_RECORD + symbol] = record.copy()
             kept[_COUNT + symbol] = np.array([self._counts[symbol]], dtype=np.int64)
+            kept[_CARRIED + symbol] = self._carried[symbol].copy()
         return kept
 
     def restore(self, memory: Mapping[str, NDArray[Any]]) -> None:
         """Go on from where ``memory`` was taken; ModelError if other members left it."""
-        size = (len(self.members), PENDING + 1, 4)
+        size = (len(self.members), *_PENDING_SHAPE)
         symbols = [
             name.removeprefix(_RECORD) for name in sorted(memory) if name.startswith(_RECORD)
         ]
         fits = (
-            _ACCURACY in memory
-            and memory[_ACCURACY].shape == (len(self.members),)
+            _SKILL in memory
+            and memory[_SKILL].shape == (len(self.members),)
             and all(memory[_RECORD + symbol].shape == size for symbol in symbols)
             and all(_COUNT + symbol in memory for symbol in symbols)
+            and all(
+                _CARRIED + symbol in memory
+                and memory[_CARRIED + symbol].shape == (sum(self._sizes),)
+                for symbol in symbols
+            )
         )
         if not fits:
             raise ModelError(
                 f"the memory of another model than {self.model_id}", "what its own policy left"
             )
-        self._accuracy = memory[_ACCURACY].copy()
+        self._skill = memory[_SKILL].copy()
         self._records = {symbol: memory[_RECORD + symbol].copy() for symbol in symbols}
         self._counts = {symbol: int(memory[_COUNT + symbol][0]) for symbol in symbols}
+        self._carried = {symbol: memory[_CARRIED + symbol].copy() for symbol in symbols}
         self._weights = self._weigh()
 
 

@@ -34,8 +34,8 @@ class Network:
     @classmethod
     def from_weights(cls, weights: Weights) -> "Network":
         """Read the parameters under SB3's own names; ModelError if one is missing or misshapen."""
-        policy = _stack(weights, "mlp_extractor.policy_net", "action_net")
-        value = _stack(weights, "mlp_extractor.value_net", "value_net")
+        policy = stacked(weights, "mlp_extractor.policy_net", "action_net")
+        value = stacked(weights, "mlp_extractor.value_net", "value_net")
         expected = 2 * (len(policy) + len(value))
         if len(weights) != expected:
             raise ModelError(
@@ -57,13 +57,30 @@ class Network:
         """How many actions the network chooses between."""
         return int(self.policy[-1].bias.shape[0])
 
+    @property
+    def memory_size(self) -> int:
+        """It carries nothing."""
+        return 0
+
+    def act(
+        self, observations: NDArray[np.float32], memory: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the policy's logits (n, actions); there is no memory."""
+        return self.logits(observations), memory
+
+    def value_of(
+        self, observations: NDArray[np.float32], _memory: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the value head's estimates (n,), on the learner's reward scale."""
+        return self.values(observations)
+
     def logits(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the policy's logits, shape (..., actions), for observations (..., inputs)."""
-        return _forward(self.policy, observations)
+        return forward(self.policy, observations)
 
     def values(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the value head's estimates, shape (...), on the learner's reward scale."""
-        return _forward(self.value, observations)[..., 0]
+        return forward(self.value, observations)[..., 0]
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -74,18 +91,29 @@ def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return total
 
 
-def _stack(weights: Weights, body: str, head: str) -> tuple[Layer, ...]:
+def stacked(weights: Weights, body: str, head: str) -> tuple[Layer, ...]:
+    """Return the layers numbered under ``body``, then ``head``; ModelError if they do not fit."""
+    return chain_of((*layers_of(weights, body), layer_of(weights, head)), body)
+
+
+def layers_of(weights: Weights, body: str) -> tuple[Layer, ...]:
+    """Return the layers numbered under ``body``, activations counted; ModelError if they do not fit."""
     layers: list[Layer] = []
     while f"{body}.{2 * len(layers)}.weight" in weights:
-        layers.append(_layer(weights, f"{body}.{2 * len(layers)}"))
-    layers.append(_layer(weights, head))
+        layers.append(layer_of(weights, f"{body}.{2 * len(layers)}"))
+    return chain_of(tuple(layers), body)
+
+
+def chain_of(layers: tuple[Layer, ...], body: str) -> tuple[Layer, ...]:
+    """Return ``layers``; ModelError unless each takes what the one before it gives."""
     for below, above in pairwise(layers):
         if above.weight.shape[1] != below.weight.shape[0]:
             raise ModelError(f"layers of {body} that do not fit each other", "a chain of layers")
-    return tuple(layers)
+    return layers
 
 
-def _layer(weights: Weights, name: str) -> Layer:
+def layer_of(weights: Weights, name: str) -> Layer:
+    """Return the layer called ``name``; ModelError if it is missing, misshapen or not finite."""
     try:
         weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
     except KeyError as error:
@@ -97,7 +125,8 @@ def _layer(weights: Weights, name: str) -> Layer:
     return Layer(np.ascontiguousarray(weight), np.ascontiguousarray(bias))
 
 
-def _forward(layers: tuple[Layer, ...], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+def forward(layers: tuple[Layer, ...], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the last layer's answers (..., outputs), with tanh between the layers."""
     hidden = inputs
     for layer in layers[:-1]:
         hidden = np.tanh(hidden @ layer.weight.T + layer.bias)

@@ -149,6 +149,7 @@ def random_policy(settings: Settings, columns: tuple[str, ...]) -> EnsemblePolic
         horizon=terms.horizon,
         columns=terms.columns,
         exposures=exposures,
+        levels=exposures,
         stop_loss=terms.stop_loss,
         take_profit=terms.take_profit,
         lowest_weight=terms.lowest_weight,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from pydantic import ValidationError
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.config.settings import Settings
@@ -20,14 +19,12 @@ from adan_core.data.split import Period
 from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError, ModelError
-from adan_core.domain.market import Regime
 from adan_core.domain.time import SECOND, Milliseconds, iso
 from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, library_versions, seal_model
-from adan_core.learning.calibration import uncalibrated
+from adan_core.learning.calibrating import calibrate
 from adan_core.learning.market import (
     Prepared,
     economics,
-    environment_options,
     fit_normaliser,
     ladder_of,
     prepare_all,
@@ -37,10 +34,11 @@ from adan_core.learning.market import (
     with_external,
 )
 from adan_core.learning.member import MemberCard, places_of
+from adan_core.learning.networks import network_from
 from adan_core.learning.profiles import Terms, terms_of
 from adan_core.learning.runs import RUN_SCHEMA_VERSION, DataRecord, RunRecord, Span
-from adan_core.learning.segments import Segment, aligned
-from adan_core.learning.training_plan import ComputeChoice, TrainingOutcome, TrainingPlan
+from adan_core.learning.segments import Segment
+from adan_core.learning.training_plan import TrainingOutcome, TrainingPlan
 from adan_core.learning.votes import VotingRules
 
 if TYPE_CHECKING:
@@ -105,45 +103,12 @@ def new_lesson(
         library_versions=library_versions(),
         profile=profile,
     )
-    return _lesson(record, parts, settings, cache)
+    return _lesson(record, parts, settings)
 
 
 def settings_of(record: RunRecord) -> Settings:
-    """Return the settings a run was started under; ModelError if this version knows others."""
-    try:
-        return Settings.model_validate_json(msgspec.json.encode(record.settings))
-    except ValidationError as error:
-        keys = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
-        raise ModelError(
-            f"run {record.run_id} was started under other settings than this version's: {keys}",
-            "a run of this version",
-            "go on with the ADAN that began it, or start a new run",
-        ) from error
-
-
-def resolved(lesson: Lesson, settings: Settings, measured: Mapping[str, Any]) -> Lesson:
-    """Return ``lesson`` as it is computed after a measurement: ``settings`` hold what was chosen.
-
-    They are the run's from then on, so that it is resumed and reproduced without measuring again.
-    """
-    record = replace(
-        lesson.record, settings=settings.model_dump(mode="json"), compute=dict(measured)
-    )
-    learning = lesson.plan.learning.model_copy(
-        update={
-            "threads": settings.learning.threads,
-            "batch_size": settings.learning.batch_size,
-        }
-    )
-    plan = replace(lesson.plan, learning=learning, compute=_compute(settings))
-    return replace(
-        lesson, record=record, plan=plan, terms=replace(lesson.terms, learning=learning)
-    )
-
-
-def _compute(settings: Settings) -> ComputeChoice:
-    compute = settings.compute
-    return ComputeChoice(compute.device, compute.precision, compute.compile)
+    """Return the settings a run was started under."""
+    return Settings.model_validate_json(msgspec.json.encode(record.settings))
 
 
 def old_lesson(
@@ -174,7 +139,7 @@ def old_lesson(
             "restore their files, or start a new run",
         )
     parts = prepare_all(series, ladder, spec, settings, cache)
-    return _lesson(record, parts, settings, cache)
+    return _lesson(record, parts, settings)
 
 
 def seal_outcome(
@@ -214,13 +179,16 @@ def card_of(lesson: Lesson, outcome: TrainingOutcome, now: Milliseconds) -> Mode
 
 def member_card(lesson: Lesson, outcome: TrainingOutcome) -> MemberCard:
     """Return the card of the member that a run has learnt."""
-    record, terms = lesson.record, lesson.terms
+    record, terms, plan = lesson.record, lesson.terms, lesson.plan
+    exposures = terms.learning.exposures
+    algorithm = "PPO"
     return MemberCard(
         name=terms.name,
-        algorithm="PPO",
+        algorithm=algorithm,
         horizon=terms.horizon,
         columns=terms.columns,
-        exposures=terms.learning.exposures,
+        exposures=exposures,
+        levels=exposures,
         stop_loss=terms.stop_loss,
         take_profit=terms.take_profit,
         lowest_weight=terms.lowest_weight,
@@ -229,7 +197,14 @@ def member_card(lesson: Lesson, outcome: TrainingOutcome) -> MemberCard:
         steps=outcome.steps,
         selected_at=outcome.selected_at,
         validation_score=outcome.score,
-        calibration=uncalibrated(len(Regime)),
+        calibration=calibrate(
+            network_from(algorithm, outcome.weights, exposures),
+            exposures,
+            terms.horizon,
+            plan.validation,
+            plan.capital,
+            voting_rules(settings_of(record)).cost_rate,
+        ),
         settings=record.settings,
     )
 
@@ -254,12 +229,7 @@ def _known(spec: FeatureSet, settings: Settings, series: tuple[CandleSeries, ...
     return with_external(spec, settings).known_by(newest)
 
 
-def _lesson(
-    record: RunRecord,
-    parts: tuple[Prepared, ...],
-    settings: Settings,
-    cache: DataCache | None,
-) -> Lesson:
+def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) -> Lesson:
     normaliser = fit_normaliser(parts)
     market = parts[0].frame.columns
     ladder = tuple(Timeframe.parse(text) for text in record.ladder)
@@ -274,21 +244,8 @@ def _lesson(
             terms.economics(economics(settings, part.series.symbol)),
             period.start,
             period.stop,
-            cache,
         )
         return replace(whole, market=np.ascontiguousarray(whole.market[:, columns]))
-
-    options = environment_options(settings, len(parts))
-
-    def cuts(periods: list[Period]) -> tuple[Segment, ...]:
-        segments = tuple(cut(part, period) for part, period in zip(parts, periods, strict=True))
-        if options.symbols == 1:
-            return segments
-        times = [
-            part.series.open_time[max(period.start, part.frame.ready) : period.stop]
-            for part, period in zip(parts, periods, strict=True)
-        ]
-        return aligned(segments, tuple(times))
 
     plan = TrainingPlan(
         run_id=record.run_id,
@@ -296,11 +253,8 @@ def _lesson(
         seed=record.seed,
         learning=terms.learning,
         capital=settings.account.starting_capital,
-        training=cuts([part.split.training for part in parts]),
-        validation=cuts([part.split.validation for part in parts]),
-        options=options,
-        compute=_compute(settings),
-        profile=record.profile,
+        training=tuple(cut(part, part.split.training) for part in parts),
+        validation=tuple(cut(part, part.split.validation) for part in parts),
     )
     return Lesson(record, plan, terms, normaliser)
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.domain.errors import ModelError
 from adan_core.learning.calibration import Calibration
-from adan_core.learning.inference import REWARD_SCALE, Network
+from adan_core.learning.inference import REWARD_SCALE
+from adan_core.learning.networks import DecisionNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,10 @@ class MemberCard:
 
     ``name`` is its profile's; ``horizon`` (candles) is how far it looks ahead; ``columns`` are those
     of the observation that it reads, in its order; ``exposures`` its discrete targets, fractions of
-    the symbol's cap; ``stop_loss`` and ``take_profit`` fractions of the entry. Its share of all votes
-    stays within ``lowest_weight`` and ``highest_weight``. ``validation_score`` is its net log-return
-    per 1000 candles on the validation part, ``settings`` are those of its run, resolved.
+    the symbol's cap, and ``levels`` the network's own actions for them; ``stop_loss`` and
+    ``take_profit`` fractions of the entry. Its share of all votes stays within ``lowest_weight`` and
+    ``highest_weight``. ``validation_score`` is its net log-return per 1000 candles on the validation
+    part, ``settings`` are those of its run, resolved.
     """
 
     name: str
@@ -28,6 +30,7 @@ class MemberCard:
     horizon: int
     columns: tuple[str, ...]
     exposures: tuple[float, ...]
+    levels: tuple[float, ...]
     stop_loss: float
     take_profit: float
     lowest_weight: float
@@ -44,17 +47,20 @@ class MemberCard:
 class Opinion:
     """What a member makes of one observation.
 
-    It wants ``exposure`` rather than ``reference``: what is held or, where it wants to stay, its
-    likeliest alternative. ``confidence`` is the probability that this earns more, net, within its
-    horizon. ``value`` is its value head's estimate of the discounted net log-return, ``logits`` its
-    preferences, one per exposure.
+    It wants ``exposure``: either it ``moves`` there from what is held, or it stays rather than make
+    the likeliest move. ``direction`` is that move's, ``confidence`` the probability that its wish
+    earns more, net, within its horizon than the other of both. ``value`` is its value head's estimate
+    of the discounted net log-return, ``logits`` its preferences, one per exposure, ``memory`` what
+    its network carries on.
     """
 
     exposure: float
-    reference: float
+    moves: bool
+    direction: float
     confidence: float
     value: float
     logits: NDArray[np.float32]
+    memory: NDArray[np.float32]
 
 
 class Member:
@@ -63,7 +69,9 @@ class Member:
     Raises ModelError if network, columns and exposures do not fit each other.
     """
 
-    def __init__(self, card: MemberCard, network: Network, columns: NDArray[np.intp]) -> None:
+    def __init__(
+        self, card: MemberCard, network: DecisionNetwork, columns: NDArray[np.intp]
+    ) -> None:
         if network.actions != len(card.exposures):
             raise ModelError(
                 f"a network with {network.actions} actions",
@@ -78,28 +86,33 @@ class Member:
         self.network = network
         self.columns = columns
 
-    def opinion(self, observation: NDArray[np.float32], held: float) -> Opinion:
-        """Return what to do about ``held`` (a fraction of the cap), given a whole observation."""
-        seen = observation[self.columns]
+    def opinion(
+        self, observation: NDArray[np.float32], held: float, memory: NDArray[np.float32]
+    ) -> Opinion:
+        """Return what to do about ``held`` (a fraction of the cap), given a whole observation.
+
+        ``memory`` (1, memory_size) is what the network carried here, zeros at first.
+        """
+        seen = observation[self.columns][None, :]
         exposures = self.card.exposures
-        logits = self.network.logits(seen)
-        preferences = logits.tolist()
+        logits, memory = self.network.act(seen, memory)
+        preferences: list[float] = logits[0].tolist()
         own = min(range(len(exposures)), key=lambda action: abs(exposures[action] - held))
-        wanted = max(range(len(exposures)), key=preferences.__getitem__)
-        if wanted != own:
-            move, margin = wanted, preferences[wanted] - preferences[own]
-        else:
-            others = (action for action in range(len(exposures)) if action != own)
-            move = max(others, key=preferences.__getitem__)
-            margin = preferences[move] - preferences[own]
-        paying = self.card.calibration.paying(exposures[move] - exposures[own], margin)
-        moves = wanted != own
+        others = (action for action in range(len(exposures)) if action != own)
+        move = max(others, key=preferences.__getitem__)
+        margin = preferences[move] - preferences[own]
+        # Of two equal preferences the first is taken, as numpy's argmax does.
+        moves = margin > 0.0 or (margin == 0.0 and move < own)
+        direction = exposures[move] - exposures[own]
+        paying = self.card.calibration.paying(direction, margin)
         return Opinion(
-            exposure=exposures[wanted],
-            reference=exposures[own if moves else move],
+            exposure=exposures[move if moves else own],
+            moves=moves,
+            direction=direction,
             confidence=paying if moves else 1.0 - paying,
-            value=float(self.network.values(seen)) / REWARD_SCALE,
-            logits=logits,
+            value=float(self.network.value_of(seen, memory)[0]) / REWARD_SCALE,
+            logits=logits[0],
+            memory=memory,
         )
 
 

@@ -1,4 +1,4 @@
-"""How votes become one decision: shares by side, weights by accuracy, abstention on disagreement."""
+"""How votes become one decision: shares by side, weights by skill, abstention on disagreement."""
 
 import math
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ class VotingRules:
     """How members decide together.
 
     Where the winning side holds less than the share ``agreement`` of the votes, they abstain.
-    ``adaptation`` is what one scored vote moves a member's accuracy by, ``sharpness`` how much
-    accuracy moves weights (their ratio is e to the difference times it), ``cost_rate`` what a unit
+    ``adaptation`` is what one scored vote moves a member's skill by, ``sharpness`` how much skill
+    moves weights (their ratio is e to the difference times it), ``cost_rate`` what a unit
     of exposure costs to change, a fraction of its notional.
     """
 
@@ -64,20 +64,20 @@ def tally(exposures: Sequence[float], weights: Sequence[float], agreement: float
 
 
 def bounded_weights(
-    accuracies: Sequence[float],
+    skills: Sequence[float],
     lowest: Sequence[float],
     highest: Sequence[float],
     sharpness: float,
 ) -> tuple[float, ...]:
-    """Return each voter's weight: more for the more accurate, within bounds, 1 in all.
+    """Return each voter's weight: more for the more skilled, within bounds, 1 in all.
 
     Where fewer voters than the bounds were made for could not reach 1, the even share is allowed too.
     """
-    count = len(accuracies)
+    count = len(skills)
     low = [min(bound, 1.0 / count) for bound in lowest]
     high = [max(bound, 1.0 / count) for bound in highest]
-    best = max(accuracies)
-    raw = [math.exp(sharpness * (accuracy - best)) for accuracy in accuracies]
+    best = max(skills)
+    raw = [math.exp(sharpness * (skill - best)) for skill in skills]
     total = sum(raw)
     wished = [one / total for one in raw]
 
@@ -96,16 +96,3 @@ def bounded_weights(
         else:
             above = middle
     return tuple(shifted(above))
-
-
-def earned_more(
-    exposure: float, reference: float, held: float, log_return: float, cost_rate: float
-) -> bool:
-    """Return whether going from ``held`` to ``exposure`` earned more, net, than to ``reference``.
-
-    Both pay for their own change; what they hold is valued at the end, where ``log_return`` is what
-    the price has gained.
-    """
-    own = exposure * log_return - cost_rate * abs(exposure - held)
-    other = reference * log_return - cost_rate * abs(reference - held)
-    return own > other

@@ -28,7 +28,7 @@ from adan_core.learning.runs import RunFolder
 from adan_core.learning.training import TrainingJob
 from adan_core.learning.training_plan import TrainingOutcome
 from adan_core.resilience.deadline import Deadline
-from tests.unit.learning.test_registry import member_card
+from tests.members import member_card
 
 SMALL = (
     "learning.copies=16",
@@ -325,8 +325,8 @@ def test_the_numpy_network_is_the_trained_one(
     np.testing.assert_allclose(network.values(observations), values, atol=1e-6)
     actions, _ = agent.predict(observations, deterministic=True)
     columns = np.arange(network.inputs)
-    card = dataclasses.replace(member_card("test"), columns=(), exposures=(0.0, 1.0))
-    member = Member(card, network, columns)
-    decided = [member.opinion(row, 0.0) for row in observations]
+    member = Member(member_card("test"), network, columns)
+    carried = np.zeros((1, 0), dtype=np.float32)
+    decided = [member.opinion(row, 0.0, carried) for row in observations]
     assert [answer.exposure for answer in decided] == [float(one) for one in actions]
     assert decided[0].value == pytest.approx(values[0] / 100.0, abs=1e-7)

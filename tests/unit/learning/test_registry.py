@@ -44,6 +44,7 @@ MEMBER = MemberCard(
     horizon=24,
     columns=COLUMNS,
     exposures=(0.0, 1.0),
+    levels=(0.0, 1.0),
     stop_loss=0.05,
     take_profit=0.1,
     lowest_weight=1.0,
