@@ -56,7 +56,7 @@ ACTIONS = (
         "f5",
         "start_training",
         "Start a training",
-        "Train a new model beside the trading; asks for steps, seed, time limit and data",
+        "Train a new model beside the trading, at once or behind the one at work; asks for what",
         "train",
     ),
     Action(
@@ -66,6 +66,20 @@ ACTIONS = (
         "Stop the training",
         "Save a valid checkpoint and stop the running training",
         "stop",
+    ),
+    Action(
+        "training.pause",
+        "f7",
+        "pause_training",
+        "Pause the training, or let it go on",
+        "Save a checkpoint and hold the training between two steps; again: let it go on",
+    ),
+    Action(
+        "training.cancel",
+        "f4",
+        "cancel_training",
+        "Cancel a training that waits",
+        "Show the trainings that wait for their turn and cancel one by its number",
     ),
     Action(
         "alerts.acknowledge",

@@ -23,7 +23,7 @@ from adan_core.domain.commands import (
 )
 from adan_core.domain.state import KillKind, KillPhase
 from adan_core.domain.time import Clock
-from adan_core.domain.training import TrainingRequest
+from adan_core.domain.training import TrainingRequest, TrainingState
 from adan_core.runtime.client import ScreenSettings, ScreenTheme
 from adan_tui.actions import ACTIONS, allowed_keymap, bindings
 from adan_tui.bars import Footer, Header, Tabs
@@ -36,9 +36,17 @@ from adan_tui.opening import Opening
 from adan_tui.pane import Pane
 from adan_tui.panes.alerts import ranked
 from adan_tui.panes.kill import ELSEWHERE
+from adan_tui.queue_modal import CancelTraining
 from adan_tui.sending import send
 from adan_tui.text import clean
-from adan_tui.view import AT_START, View, renewed, training_runs
+from adan_tui.view import (
+    AT_START,
+    View,
+    renewed,
+    training_runs,
+    training_state,
+    waiting_trainings,
+)
 from adan_tui.wardrobe import Wardrobe
 
 _KILLS = {CommandKind.HALT: KillKind.HALT, CommandKind.FLATTEN: KillKind.FLATTEN}
@@ -278,16 +286,37 @@ class AdanApp(App[None], inherit_bindings=False):
             self._send(Command(kind, reason="the operator typed the word", word=word))
 
     def action_start_training(self) -> None:
-        """Ask what to train, then start it."""
-        if training_runs(self._view):
-            self._tell("A training runs already: F6 stops it.", "warning")
-            return
+        """Ask what to train, then start it, or queue it behind the one at work."""
+        busy = training_runs(self._view)
+        kind = CommandKind.QUEUE_TRAINING if busy else CommandKind.START_TRAINING
 
         def asked(request: TrainingRequest | None) -> None:
             if request is not None:
-                self._send(Command(CommandKind.START_TRAINING, training=request))
+                self._send(Command(kind, training=request))
 
-        self.push_screen(TrainingForm(self._view.settings), asked)
+        self.push_screen(TrainingForm(self._view.settings, queued=busy), asked)
+
+    def action_pause_training(self) -> None:
+        """Hold the running training, or let a paused one go on."""
+        if not training_runs(self._view):
+            self._tell("No training runs: F5 starts one.")
+            return
+        paused = training_state(self._view) is TrainingState.PAUSED
+        kind = CommandKind.RESUME_TRAINING if paused else CommandKind.PAUSE_TRAINING
+        self._send(Command(kind, reason="the operator pressed the key"))
+
+    def action_cancel_training(self) -> None:
+        """Show the trainings that wait, and cancel the one that is named."""
+        waiting = waiting_trainings(self._view)
+        if not waiting:
+            self._tell("No training waits: F5 queues one while another runs.")
+            return
+
+        def chosen(job_id: int | None) -> None:
+            if job_id is not None:
+                self._send(Command(CommandKind.CANCEL_TRAINING, job_id=job_id))
+
+        self.push_screen(CancelTraining(waiting), chosen)
 
     def action_stop_training(self) -> None:
         """Stop the running training with a valid checkpoint."""

@@ -83,8 +83,9 @@ class TrainingForm(ModalScreen[TrainingRequest | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [_CANCEL]
 
-    def __init__(self, settings: ScreenSettings) -> None:
+    def __init__(self, settings: ScreenSettings, *, queued: bool = False) -> None:
         super().__init__()
+        self._queued = queued
         limit = settings.training_timeout
         self._values = {
             "steps": str(settings.training_steps),
@@ -96,11 +97,15 @@ class TrainingForm(ModalScreen[TrainingRequest | None]):
     def compose(self) -> ComposeResult:
         """Lay out one labelled field per figure."""
         with Vertical(classes="dialog"):
-            yield Static("Start a training", classes="dialog-title", markup=False)
+            title = (
+                "Queue a training behind the one at work" if self._queued else "Start a training"
+            )
+            yield Static(title, classes="dialog-title", markup=False)
             for name, label in _FIELDS:
                 yield Static(label, classes="label", markup=False)
                 yield Input(self._values[name], id=name, compact=True)
-            yield Static("Enter starts it, Tab goes on, Esc closes.", id="said", markup=False)
+            does = "queues" if self._queued else "starts"
+            yield Static(f"Enter {does} it, Tab goes on, Esc closes.", id="said", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Give the request back if every field is right, else say which is not."""

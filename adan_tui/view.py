@@ -6,7 +6,7 @@ from enum import Enum
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import KillKind, KillPhase, KillReport
 from adan_core.domain.time import Milliseconds
-from adan_core.domain.training import TrainingState
+from adan_core.domain.training import QueuedTraining, TrainingState
 from adan_core.runtime.client import CoreClient, ScreenSettings
 
 # In force until the session brings the operator's own, within the first second.
@@ -128,14 +128,31 @@ def _own_staleness(view: View, snapshot: CoreSnapshot, feed: Feed) -> Staleness 
 
 
 def working(state: TrainingState) -> bool:
-    """Whether a training job still runs."""
-    return state in (TrainingState.PREPARING, TrainingState.RUNNING, TrainingState.STOPPING)
+    """Whether a training job is at work, paused or not."""
+    return state in (
+        TrainingState.PREPARING,
+        TrainingState.RUNNING,
+        TrainingState.PAUSED,
+        TrainingState.STOPPING,
+    )
+
+
+def training_state(view: View) -> TrainingState | None:
+    """Return where the newest training job stands; None if there is none."""
+    job = view.snapshot.training if view.snapshot is not None else None
+    return None if job is None else job.state
 
 
 def training_runs(view: View) -> bool:
     """Whether the newest snapshot shows a training job at work."""
-    job = view.snapshot.training if view.snapshot is not None else None
-    return job is not None and working(job.state)
+    state = training_state(view)
+    return state is not None and working(state)
+
+
+def waiting_trainings(view: View) -> tuple[QueuedTraining, ...]:
+    """Return the trainings that wait for their turn, the next one first."""
+    jobs = view.snapshot.training_queue if view.snapshot is not None else ()
+    return tuple(job for job in jobs if not job.running)
 
 
 def kill_report(view: View) -> KillReport:

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.accounting.purse import Limits, Tape, step_purse
+from adan_core.accounting.account import EQUITY
+from adan_core.accounting.purse import Limits, step_purses
+from adan_core.learning.segments import tape_of
 
 Floats = NDArray[np.float64]
 NO_LIMITS = Limits(np.empty((0, 5)), np.empty(0), np.empty(0))
@@ -30,7 +32,7 @@ def step_account(
     def column(value: float) -> Floats:
         return np.append(before, value)
 
-    tape = Tape(
+    tape = tape_of(
         column(next_open),
         column(next_high),
         column(next_low),
@@ -41,6 +43,6 @@ def step_account(
     place = np.array([[next_bar - 1]])
     unsaid = np.full(1, np.nan)
     terms = np.array([[*figures, funding]])
-    return step_purse(
-        row[None, :], place, terms, tape, NO_LIMITS, np.array([target]), unsaid, unsaid
-    )
+    wish = np.array([target])
+    step_purses(row[None, :], place, terms, tape, NO_LIMITS, wish, unsaid, unsaid, 1)
+    return float(row[EQUITY])

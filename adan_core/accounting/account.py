@@ -45,7 +45,11 @@ FUNDING: Final = 25  # paid for holding so far; negative when received
 ORDER: Final = 26  # signed quantity ordered at the last close
 DENIED: Final = 27  # why the last wish could not be followed: a code of ``sizing.DENIALS``
 GAIN: Final = 28  # money made in the last candle
-ACCOUNT_COLUMNS: Final = 29
+PAID: Final = 29  # fees and funding of the last candle
+TRADED: Final = 30  # quote currency traded in the last candle
+LAST_EQUITY: Final = 31  # equity and drawdown at the last close but one
+LAST_DRAWDOWN: Final = 32
+ACCOUNT_COLUMNS: Final = 33
 
 PORTFOLIO_COLUMNS: Final = (
     "cash",

@@ -72,7 +72,7 @@ def sell_short(
 def cover(
     cash: float, quantity: float, average: float, bought: float, price: float, fee_rate: float
 ) -> tuple[float, float, float, float, float]:
-    """Return cash, quantity, average price, realised PnL (before fees) and fee after buying ``bought`` back."""
+    """Return cash, quantity, average price, realised PnL (before fees) and fee; ``bought`` is bought back."""
     notional = bought * price
     fee = notional * fee_rate
     realised = bought * (average - price)

@@ -15,20 +15,27 @@ from adan_core.accounting.account import (
     CASH,
     DENIED,
     EQUITY,
+    FEES,
     FUNDING,
     GAIN,
     GIVEN,
     GIVEN_STOP_LOSS,
     GIVEN_TAKE_PROFIT,
+    LAST_DRAWDOWN,
+    LAST_EQUITY,
     LAST_FILL,
+    LAST_FILL_PRICE,
     LAST_HIT,
     LAST_HIT_PRICE,
     LAST_HIT_QUANTITY,
     LOSS_STREAK,
     ORDER,
+    PAID,
     PEAK,
     QUANTITY,
     RESULT,
+    TRADED,
+    TURNOVER,
     WIN_RATE,
     execute_at_open,
     protect_in_candle,
@@ -118,7 +125,7 @@ def position_cap(equity: float, tiers: Floats, own: float) -> float:
 
 
 @compiled
-def step_purse(
+def step_purses(
     rows: Floats,
     place: Integers,
     figures: Floats,
@@ -127,47 +134,22 @@ def step_purse(
     targets: Floats,
     stop_losses: Floats,
     take_profits: Floats,
-) -> float:
-    """Carry the accounts of one purse from one close to the next and return its equity.
+    symbols: int,
+) -> None:
+    """Carry accounts from one close to the next; so many ``symbols`` in a row share a purse.
 
-    ``rows`` (symbols, ``ACCOUNT_COLUMNS``) and ``figures`` (symbols, ``FIGURES``) belong to the
-    candles at ``place[:, 0]`` of ``tape``; the next ones follow them there. ``targets`` (symbols,)
-    are fractions of the cap, NaN leaves a position as it is; ``stop_losses`` and ``take_profits``
-    the agent's own fractions, NaN for those of ``figures``.
+    ``rows`` (N, ``ACCOUNT_COLUMNS``) and ``figures`` (N, ``FIGURES``) belong to the candles at
+    ``place[:, 0]`` of ``tape``; the next ones follow them there. ``targets`` (N,) are fractions of
+    the cap, NaN leaves a position as it is; ``stop_losses`` and ``take_profits`` the agent's own
+    fractions, NaN for those of ``figures``.
     """
-    decide(rows, place, figures, tape, limits, targets, stop_losses, take_profits)
-    cash = rows[0, CASH]
-    bound = _owed_at_open(rows, place, tape)
-    value = 0.0
-    for symbol in range(rows.shape[0]):
-        row = rows[symbol]
-        after = place[symbol, 0] + 1
-        worth = row[QUANTITY] * tape.close[after - 1]
-        row[CASH] = cash
-        owed = max(-row[QUANTITY], 0.0) * tape.open[after]
-        others = 2.0 * max(bound - owed, 0.0) if bound > 0.0 else 0.0
-        _trade(row, after, others, figures[symbol], tape)
-        bound += max(-row[QUANTITY], 0.0) * tape.open[after] - owed
-        funding = figures[symbol, FUNDING_RATE] * row[QUANTITY] * tape.close[after]
-        if funding != 0.0:
-            row[CASH] -= funding
-            row[FUNDING] += funding
-            row[RESULT] -= funding
-        held = row[QUANTITY] * tape.close[after]
-        value += held
-        row[GAIN] = (row[CASH] - cash) + (held - worth)
-        cash = row[CASH]
-    equity: float = cash + value
-    peak = max(rows[0, PEAK], equity)
-    for symbol in range(rows.shape[0]):
-        rows[symbol, CASH] = cash
-        rows[symbol, EQUITY] = equity
-        rows[symbol, PEAK] = peak
-    return equity
+    # Loops stay inside these functions: handing so many arrays on would cost more than the step.
+    _decide(rows, place, figures, tape, limits, targets, stop_losses, take_profits, symbols)
+    _settle(rows, place, figures, tape, symbols)
 
 
 @compiled
-def decide(
+def _decide(
     rows: Floats,
     place: Integers,
     figures: Floats,
@@ -176,84 +158,87 @@ def decide(
     targets: Floats,
     stop_losses: Floats,
     take_profits: Floats,
+    symbols: int,
 ) -> None:
     """Write into each row what is given for its wish, the order that follows, and what denied it."""
-    equity = rows[0, EQUITY]
-    peak = rows[0, PEAK]
-    drawdown = 1.0 - equity / peak if peak > 0.0 else 0.0
-    level = tier_index(equity, limits.lower_bounds)
-    exposure = 0.0
-    positions = 0
-    free = rows[0, CASH]
-    for symbol in range(rows.shape[0]):
-        quantity = rows[symbol, QUANTITY]
-        if quantity != 0.0:
-            held = quantity * tape.close[place[symbol, 0]]
-            positions += 1
-            exposure += abs(held)
-            free += 2.0 * min(held, 0.0)
-    entering = 0
-    for symbol in range(rows.shape[0]):
-        row = rows[symbol]
-        row[ORDER] = 0.0
-        row[DENIED] = NOT_DENIED
-        if np.isnan(targets[symbol]):
-            continue
-        terms = figures[symbol]
-        bar = place[symbol, 0]
-        close = tape.close[bar]
-        stop_loss, take_profit = stop_losses[symbol], take_profits[symbol]
-        follow_wish(
-            row[ASKED : ASKED + HELD],
-            limits.behaviour,
-            int(tape.regime[bar]),
-            tape.volatility[bar],
-            row[WIN_RATE],
-            drawdown,
-            row[LOSS_STREAK],
-            level,
-            targets[symbol],
-            terms[STOP_LOSS] if np.isnan(stop_loss) else stop_loss,
-            terms[TAKE_PROFIT] if np.isnan(take_profit) else take_profit,
-            row[QUANTITY],
-        )
-        order, denied = sized_order(
-            equity,
-            row[QUANTITY],
-            close,
-            row[GIVEN],
-            position_cap(equity, limits.tiers, terms[CAP]),
-            terms[BAND],
-            terms[FEE_RATE],
-            terms[SLIPPAGE],
-            terms[LOT],
-            terms[MINIMUM_QUANTITY],
-            terms[MINIMUM_NOTIONAL],
-        )
-        if order != 0.0 and order * row[QUANTITY] >= 0.0:
-            new = 1 if row[QUANTITY] == 0.0 else 0
-            price = market_price(1 if order > 0.0 else -1, close, terms[SLIPPAGE], terms[TICK])
-            added = abs(order) * price
-            denied = entry_denial(
+    closes, regimes, volatilities = tape.close, tape.regime, tape.volatility
+    tiers, behaviour, lower_bounds = limits.tiers, limits.behaviour, limits.lower_bounds
+    for first in range(0, rows.shape[0], symbols):
+        equity = rows[first, EQUITY]
+        exposure = 0.0
+        positions = 0
+        entering = 0
+        free = rows[first, CASH]
+        for slot in range(first, first + symbols):
+            quantity = rows[slot, QUANTITY]
+            if quantity != 0.0:
+                held = quantity * closes[place[slot, 0]]
+                positions += 1
+                exposure += abs(held)
+                free += 2.0 * min(held, 0.0)
+        for slot in range(first, first + symbols):
+            rows[slot, ORDER] = 0.0
+            rows[slot, DENIED] = NOT_DENIED
+            target = targets[slot]
+            if np.isnan(target):
+                continue
+            bar = place[slot, 0]
+            close = closes[bar]
+            quantity = rows[slot, QUANTITY]
+            if quantity == 0.0 or target != rows[slot, ASKED]:
+                stop_loss, take_profit = stop_losses[slot], take_profits[slot]
+                peak = rows[slot, PEAK]
+                follow_wish(
+                    rows[slot, ASKED : ASKED + HELD],
+                    behaviour,
+                    int(regimes[bar]),
+                    volatilities[bar],
+                    rows[slot, WIN_RATE],
+                    1.0 - equity / peak if peak > 0.0 else 0.0,
+                    rows[slot, LOSS_STREAK],
+                    tier_index(equity, lower_bounds),
+                    target,
+                    figures[slot, STOP_LOSS] if np.isnan(stop_loss) else stop_loss,
+                    figures[slot, TAKE_PROFIT] if np.isnan(take_profit) else take_profit,
+                    quantity,
+                )
+            order, denied = sized_order(
                 equity,
-                free,
-                positions + new,
-                entering + 1,
-                abs(row[QUANTITY]) * close + added,
-                exposure + added,
-                row[GIVEN_STOP_LOSS],
-                terms,
-                limits.tiers,
+                quantity,
+                close,
+                rows[slot, GIVEN],
+                position_cap(equity, tiers, figures[slot, CAP]),
+                figures[slot, BAND],
+                figures[slot, FEE_RATE],
+                figures[slot, SLIPPAGE],
+                figures[slot, LOT],
+                figures[slot, MINIMUM_QUANTITY],
+                figures[slot, MINIMUM_NOTIONAL],
             )
-            if denied == NOT_DENIED:
-                free -= abs(order) * close * (1.0 + terms[FEE_RATE])
-                positions += new
-                entering += 1
-                exposure += abs(order) * close
-            else:
-                order = 0.0
-        row[ORDER] = order
-        row[DENIED] = denied
+            if order != 0.0 and order * quantity >= 0.0:
+                new = 1 if quantity == 0.0 else 0
+                side = 1 if order > 0.0 else -1
+                price = market_price(side, close, figures[slot, SLIPPAGE], figures[slot, TICK])
+                denied = entry_denial(
+                    equity,
+                    free,
+                    positions + new,
+                    entering + 1,
+                    abs(quantity) * close + abs(order) * price,
+                    exposure + abs(order) * price,
+                    rows[slot, GIVEN_STOP_LOSS],
+                    2.0 * (figures[slot, FEE_RATE] + figures[slot, SLIPPAGE]),
+                    tiers,
+                )
+                if denied == NOT_DENIED:
+                    free -= abs(order) * close * (1.0 + figures[slot, FEE_RATE])
+                    positions += new
+                    entering += 1
+                    exposure += abs(order) * close
+                else:
+                    order = 0.0
+            rows[slot, ORDER] = order
+            rows[slot, DENIED] = denied
 
 
 @compiled
@@ -265,13 +250,13 @@ def entry_denial(
     position: float,
     exposure: float,
     stop_loss: float,
-    terms: Floats,
+    costs: float,
     tiers: Floats,
 ) -> int:
     """Return which limit says no to an entry, ``NOT_DENIED`` if none: those of the tier, and cash.
 
     Counts and notionals are those after the entry: positions held, entries not yet filled, this
-    symbol's and all symbols' notional.
+    symbol's and all symbols' notional. ``costs`` are those of both sides.
     """
     if free <= 0.0:
         return NO_CASH
@@ -282,7 +267,7 @@ def entry_denial(
         return BELOW_TIERS
     room = equity * (1.0 + _ROUNDING)
     loss = stop_loss if stop_loss > 0.0 else 1.0
-    loss += 2.0 * (terms[FEE_RATE] + terms[SLIPPAGE])
+    loss += costs
     denied = NOT_DENIED
     if max(positions, entering) > tiers[tier, TIER_POSITIONS]:
         denied = TOO_MANY_POSITIONS
@@ -294,75 +279,105 @@ def entry_denial(
 
 
 @compiled
-def _owed_at_open(rows: Floats, place: Integers, tape: Tape) -> float:
-    """Return what the purse's shorts owe at the opens of the next candles, in quote currency."""
-    owed = 0.0
-    for symbol in range(rows.shape[0]):
-        if rows[symbol, QUANTITY] < 0.0:
-            owed -= rows[symbol, QUANTITY] * tape.open[place[symbol, 0] + 1]
-    return owed
+def _settle(rows: Floats, place: Integers, figures: Floats, tape: Tape, symbols: int) -> None:
+    """Let the next candle pass over each row: the fill, the protection, funding and the mark."""
+    opens, closes = tape.open, tape.close
+    for first in range(0, rows.shape[0], symbols):
+        owed = 0.0
+        for slot in range(first, first + symbols):
+            owed -= min(rows[slot, QUANTITY], 0.0) * opens[place[slot, 0] + 1]
+        cash = rows[first, CASH]
+        value = 0.0
+        for slot in range(first, first + symbols):
+            bar = place[slot, 0] + 1
+            quantity = rows[slot, QUANTITY]
+            paid = rows[slot, FEES] + rows[slot, FUNDING]
+            traded = rows[slot, TURNOVER]
+            rows[slot, LAST_FILL] = 0.0
+            rows[slot, LAST_FILL_PRICE] = 0.0
+            rows[slot, LAST_HIT] = NOT_HIT
+            rows[slot, LAST_HIT_PRICE] = 0.0
+            rows[slot, LAST_HIT_QUANTITY] = 0.0
+            rows[slot, CASH] = cash
+            if rows[slot, ORDER] != 0.0 or quantity != 0.0:
+                own = -min(quantity, 0.0) * opens[bar]
+                bound = 2.0 * max(owed - own, 0.0) if owed > 0.0 else 0.0
+                _trade(
+                    rows[slot], figures[slot], bar, bound, opens[bar], tape.high[bar], tape.low[bar]
+                )
+                owed += -min(rows[slot, QUANTITY], 0.0) * opens[bar] - own
+            held = rows[slot, QUANTITY] * closes[bar]
+            funding = figures[slot, FUNDING_RATE] * held
+            if funding != 0.0:
+                rows[slot, CASH] -= funding
+                rows[slot, FUNDING] += funding
+                rows[slot, RESULT] -= funding
+            value += held
+            rows[slot, GAIN] = (rows[slot, CASH] - cash) + (held - quantity * closes[bar - 1])
+            rows[slot, PAID] = rows[slot, FEES] + rows[slot, FUNDING] - paid
+            rows[slot, TRADED] = rows[slot, TURNOVER] - traded
+            cash = rows[slot, CASH]
+        equity = cash + value
+        before, peak = rows[first, EQUITY], rows[first, PEAK]
+        fallen = 1.0 - before / peak if peak > 0.0 else 0.0
+        peak = max(peak, equity)
+        for slot in range(first, first + symbols):
+            rows[slot, LAST_EQUITY] = before
+            rows[slot, LAST_DRAWDOWN] = fallen
+            rows[slot, CASH] = cash
+            rows[slot, EQUITY] = equity
+            rows[slot, PEAK] = peak
 
 
 @compiled
-def _trade(row: Floats, bar: int, bound: float, terms: Floats, tape: Tape) -> None:
+def _trade(
+    row: Floats,
+    terms: Floats,
+    bar: int,
+    bound: float,
+    opening: float,
+    high: float,
+    low: float,
+) -> None:
     """Fill what was ordered at the open of candle ``bar``, then resolve the protection inside it."""
     order = row[ORDER]
-    opening = tape.open[bar]
-    if row[QUANTITY] < 0.0 or (row[QUANTITY] == 0.0 and order < 0.0):
-        execute_short_at_open(
-            row,
-            order,
-            opening,
-            bar,
-            bound,
-            terms[FEE_RATE],
-            terms[SLIPPAGE],
-            terms[LOT],
-            terms[TICK],
-            terms[MINIMUM_QUANTITY],
-            row[GIVEN_STOP_LOSS],
-            row[GIVEN_TAKE_PROFIT],
-        )
-    else:
-        if order > 0.0 and bound > 0.0:
-            price = market_price(1, opening, terms[SLIPPAGE], terms[TICK])
-            order = min(order, affordable(row[CASH] - bound, price, terms[FEE_RATE], terms[LOT]))
-        execute_at_open(
-            row,
-            order,
-            opening,
-            bar,
-            terms[FEE_RATE],
-            terms[SLIPPAGE],
-            terms[LOT],
-            terms[TICK],
-            terms[MINIMUM_QUANTITY],
-            row[GIVEN_STOP_LOSS],
-            row[GIVEN_TAKE_PROFIT],
-        )
-    if row[ORDER] != 0.0 and row[LAST_FILL] == 0.0:
-        row[DENIED] = NO_CASH
+    fee_rate, slippage, lot, tick = terms[FEE_RATE], terms[SLIPPAGE], terms[LOT], terms[TICK]
+    if order != 0.0:
+        if row[QUANTITY] < 0.0 or (row[QUANTITY] == 0.0 and order < 0.0):
+            execute_short_at_open(
+                row,
+                order,
+                opening,
+                bar,
+                bound,
+                fee_rate,
+                slippage,
+                lot,
+                tick,
+                terms[MINIMUM_QUANTITY],
+                row[GIVEN_STOP_LOSS],
+                row[GIVEN_TAKE_PROFIT],
+            )
+        else:
+            if order > 0.0 and bound > 0.0:
+                price = market_price(1, opening, slippage, tick)
+                order = min(order, affordable(row[CASH] - bound, price, fee_rate, lot))
+            execute_at_open(
+                row,
+                order,
+                opening,
+                bar,
+                fee_rate,
+                slippage,
+                lot,
+                tick,
+                terms[MINIMUM_QUANTITY],
+                row[GIVEN_STOP_LOSS],
+                row[GIVEN_TAKE_PROFIT],
+            )
+        if row[LAST_FILL] == 0.0:
+            row[DENIED] = NO_CASH
     if row[QUANTITY] < 0.0:
-        protect_short_in_candle(
-            row,
-            opening,
-            tape.high[bar],
-            tape.low[bar],
-            terms[FEE_RATE],
-            terms[SLIPPAGE],
-            terms[TICK],
-        )
+        protect_short_in_candle(row, opening, high, low, fee_rate, slippage, tick)
     elif row[QUANTITY] > 0.0:
-        protect_in_candle(
-            row,
-            opening,
-            tape.high[bar],
-            tape.low[bar],
-            terms[FEE_RATE],
-            terms[SLIPPAGE],
-            terms[TICK],
-        )
-    else:
-        row[LAST_HIT] = NOT_HIT
-        row[LAST_HIT_PRICE] = 0.0
-        row[LAST_HIT_QUANTITY] = 0.0
+        protect_in_candle(row, opening, high, low, fee_rate, slippage, tick)

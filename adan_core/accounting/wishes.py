@@ -37,6 +37,13 @@ def follow_wish(
     """
     if quantity != 0.0 and target == held[0]:
         return
+    held[0] = target
+    held[1] = target
+    held[2] = stop_loss
+    held[3] = take_profit
+    if settings.shape[0] == 0 or target == 0.0:
+        # To be flat is to be flat, whatever the circumstances.
+        return
     out = np.empty(OUT)
     modulate(
         settings,
@@ -51,7 +58,6 @@ def follow_wish(
         take_profit,
         out,
     )
-    held[0] = target
     held[1] = out[TARGET]
     held[2] = out[STOP_LOSS]
     held[3] = out[TAKE_PROFIT]

@@ -161,12 +161,43 @@ def _describe(snapshot: CoreSnapshot) -> str:
             f"unrealised {held.unrealised:+,.2f}"
             for held in portfolio.positions
         ]
+    lines += _describe_service(snapshot)
     if snapshot.training is not None:
         training = snapshot.training
         lines.append(f"training: {training.state}, {training.steps:,} of {training.total_steps:,}")
     waiting = [alert for alert in snapshot.alerts if not alert.acknowledged]
     lines += [f"alert: {alert.severity} {alert.message}" for alert in waiting[-5:]]
     return "\n".join(lines)
+
+
+def _describe_service(snapshot: CoreSnapshot) -> tuple[str, ...]:
+    status = snapshot.service
+    if status is None or status.champion is None:
+        return ()
+    champion, rival = status.champion, status.challenger
+    floor = "N/A" if status.floor is None else f"{status.floor:+.4f}"
+    told = [
+        f"model {champion.model_id}: log-return {champion.log_return:+.4f} on paper fills in "
+        f"{champion.candles:,} candles (floor {floor}), drawdown {champion.drawdown:.2%}"
+        + (f"; {status.band_note}" if status.band_note else "")
+    ]
+    if status.aside:
+        told.append(f"nothing is traded: {status.aside}")
+    if rival is not None and status.difference is not None:
+        told.append(
+            f"challenger {rival.model_id}: log-return {rival.log_return:+.4f} in "
+            f"{rival.candles:,} candles, {status.difference:+.4f} beside the champion"
+        )
+    if status.challenger_note:
+        told.append(f"challenger {status.challenger_note}")
+    drift = status.drift
+    if drift is not None and drift.outside is not None:
+        apart = "N/A" if drift.mix_distance is None else f"{drift.mix_distance:.2f}"
+        told.append(
+            f"drift: {drift.outside:.0%} outside the training range (limit "
+            f"{drift.outside_limit:.0%}), actions {apart} apart from the judgement's"
+        )
+    return tuple(told)
 
 
 def _describe_stream(snapshot: CoreSnapshot) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "backtest": ("run a model or a plain strategy over candles", "backtest"),
     "data": ("fetch, import, list, check, export or make candles", "data"),
     "sandbox": ("serve a SIMULATED exchange, to try ADAN against", "sandbox"),
-    "models": ("list and show sealed models", "models"),
+    "models": ("sealed models: list, judge, put into service, move", "models"),
     "keys": ("keep exchange keys in the keyring", "keys"),
     "config": ("show and check settings, and say where files are", "config"),
     "doctor": ("check this machine, with a remedy for each failure", "doctor"),

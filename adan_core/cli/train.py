@@ -3,14 +3,15 @@
 import argparse
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from adan_core.cli.context import Context
-from adan_core.domain.errors import SecurityError, UsageError
-from adan_core.domain.training import TrainingProgress, TrainingState
+from adan_core.cli.train_report import Report, conclude, not_sealed, reporter
+from adan_core.domain.errors import SecurityError, SystemFailure, UsageError
+from adan_core.domain.training import TrainingState
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from adan_core.learning.lessons import Lesson
     from adan_core.learning.runs import RunFolder
     from adan_core.learning.training_plan import TrainingOutcome
+    from adan_core.resilience.deadline import Deadline
     from adan_core.security.audit import AuditTrail
 
 _EXAMPLES = """\
@@ -26,15 +28,25 @@ examples:
   adan-core train --dataset BTC-USDT-1h --steps 500000 --seed 1
   adan-core train --timeout 600                    (a checkpoint at the latest after ten minutes)
   adan-core train --resume latest                  (goes on to the very same result)
+  adan-core train --optimise                       (tries threads, precision, compilation first)
+  adan-core train --tensorboard curves             (event files for `tensorboard --logdir curves`)
+
+in a running core, one after the other, beside the trading:
+  adan-core train --queue --dataset BTC-USDT-1h    (waits for its turn; survives a restart)
+  adan-core train list                             (the one that runs, and those that wait)
+  adan-core train pause | resume | stop            (the one that runs, with a checkpoint)
+  adan-core train cancel 3                         (one that waits, by its number)
 
 The signing key is asked for before training begins. Ctrl-C, SIGTERM and --timeout save a
-checkpoint; a second ctrl-c does not wait for it.
-exit codes: 0 finished and sealed, 124 the time was up, 130 ctrl-c, 143 SIGTERM
+checkpoint; a second ctrl-c does not wait for it. SIGUSR1 pauses a training, SIGUSR2 lets it go on.
+exit codes: 0 finished and sealed, 7 out of its memory budget, 9 no core runs, 124 the time was up,
+130 ctrl-c, 143 SIGTERM
 """
 
-_TIMED_OUT = 124
-_SIGNAL_BASE = 128
-_PLAIN_EVERY_SECONDS = 5.0
+_TIMED_OUT: Final = 124
+_SIGNAL_BASE: Final = 128
+_GIGABYTE: Final = 1024**3
+ACTIONS: Final = ("list", "pause", "resume", "stop", "cancel")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,11 +54,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from adan_core.cli.unlock import add_passphrase_option
 
     parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "action", nargs="?", choices=ACTIONS, help="what to do with the trainings of a running core"
+    )
+    parser.add_argument("job", nargs="?", type=int, help="the number of the one to cancel")
     parser.add_argument("--dataset", metavar="NAME", help="a stored data set (default: simulated)")
     parser.add_argument("--steps", type=int, metavar="N", help="steps to learn (default: settings)")
     parser.add_argument("--seed", type=int, metavar="S", help="same seed, same model (default: 0)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop by then, resumably")
     parser.add_argument("--resume", metavar="RUN", help="go on with a run, or with the `latest`")
+    parser.add_argument(
+        "--queue", action="store_true", help="let a running core train it when its turn comes"
+    )
+    parser.add_argument(
+        "--optimise",
+        action="store_true",
+        help="measure for a few seconds what computes fastest here, and keep to it (a new run only)",
+    )
+    parser.add_argument(
+        "--tensorboard", metavar="FOLDER", help="write event files there (needs tensorboard)"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document at the end")
     form.add_argument("--progress-json", action="store_true", help="print a JSON line per record")
@@ -61,28 +88,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Train, or go on training, and seal the result; the exit code says how it ended."""
     _check(arguments)
+    if arguments.action is not None or arguments.queue:
+        from adan_core.cli.train_jobs import manage
+
+        return manage(arguments, context)
     # Before the work, not after it: a model that cannot be signed cannot be used.
     signing = _signing(arguments, context)
-    stop = threading.Event()
-    with _signals(stop) as received:
+
+    from adan_core.resilience.deadline import Deadline
+
+    deadline = Deadline(context.clock, arguments.timeout)
+    with _signals() as signals:
         lesson, folder, resumed = _lesson(arguments, context)
-        with _reporter(arguments, context) as report:
-            outcome = _learn(arguments, context, lesson, folder, stop, report, resumed)
+        with reporter(arguments, context) as report:
+            outcome = _learn(context, lesson, folder, deadline, signals, report, resumed)
         if outcome.state is not TrainingState.FINISHED:
-            _conclude(arguments, context, lesson, outcome, None)
+            conclude(arguments, context, lesson, outcome, None)
             if outcome.state is TrainingState.TIMED_OUT:
                 return _TIMED_OUT
-            return _SIGNAL_BASE + (received[0] if received else signal.SIGTERM)
+            if outcome.state is TrainingState.FAILED:
+                return SystemFailure.exit_code
+            return _SIGNAL_BASE + (signals.received[0] if signals.received else signal.SIGTERM)
 
     if isinstance(signing, str):
-        _not_sealed(arguments, context, lesson, outcome, signing)
+        not_sealed(arguments, context, lesson, outcome, signing)
         return 0
 
     from adan_core.learning.lessons import seal_outcome
 
     card = seal_outcome(lesson, outcome, context.home.models, signing.key, context.clock.now())
     signing.audit.record("model.sealed", "done", {"model": card.model_id})
-    _conclude(arguments, context, lesson, outcome, card.model_id)
+    conclude(arguments, context, lesson, outcome, card.model_id)
     return 0
 
 
@@ -92,6 +128,15 @@ class _Signing:
 
     key: "Ed25519PrivateKey"
     audit: "AuditTrail"
+
+
+@dataclass(slots=True)
+class _Signals:
+    """What the operator has asked for by signals since the training began."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    received: list[int] = field(default_factory=list)
+    paused: bool = False
 
 
 def _signing(arguments: argparse.Namespace, context: Context) -> _Signing | str:
@@ -116,6 +161,17 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--seed {arguments.seed}", "a whole number from 0 to 2147483647")
     if arguments.timeout is not None and not 0.0 < arguments.timeout < float("inf"):
         raise UsageError(f"--timeout {arguments.timeout}", "seconds above 0")
+    if arguments.job is not None and arguments.action != "cancel":
+        raise UsageError(f"a number after {arguments.action}", "one after cancel alone")
+    if arguments.action == "cancel" and arguments.job is None:
+        raise UsageError("cancel without a number", "which one, as `adan-core train list` shows it")
+    if arguments.action is not None and arguments.queue:
+        raise UsageError(f"{arguments.action} together with --queue", "one of them")
+    if arguments.resume is not None and arguments.optimise:
+        raise UsageError(
+            "--resume together with --optimise",
+            "one of them: a run goes on as it was computed when it began, or its bits would differ",
+        )
     if arguments.resume is not None and arguments.dataset is not None:
         raise UsageError(
             "--resume together with --dataset",
@@ -125,6 +181,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, RunFolder, bool]":
     from adan_core.data.store import CandleStore
+    from adan_core.learning.checkpoint import checkpoints
     from adan_core.learning.lessons import new_lesson, old_lesson, settings_of, training_series
     from adan_core.learning.market import feature_text
     from adan_core.learning.runs import RunFolder
@@ -135,7 +192,9 @@ def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, R
         record = folder.record()
         settings = settings_of(record)
         series = training_series(record.dataset, settings, record.seed, store)
-        return old_lesson(record, series, context.cache(settings)), folder, True
+        # One that ended before its first checkpoint begins again: it comes to the same.
+        begun = bool(checkpoints(folder.checkpoints))
+        return old_lesson(record, series, context.cache(settings)), folder, begun
     settings = context.settings()
     seed = 0 if arguments.seed is None else arguments.seed
     lesson = new_lesson(
@@ -148,141 +207,62 @@ def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, R
         context.clock.now(),
         context.cache(settings),
     )
+    if arguments.optimise or settings.compute.optimise == "measured":
+        from adan_core.cli.train_compute import optimised
+
+        lesson = optimised(arguments, context, lesson, settings)
     return lesson, RunFolder.create(context.home.runs, lesson.record), False
 
 
 def _learn(
-    arguments: argparse.Namespace,
     context: Context,
     lesson: "Lesson",
     folder: "RunFolder",
-    stop: threading.Event,
-    report: Callable[[TrainingProgress], None],
+    deadline: "Deadline",
+    signals: _Signals,
+    report: Report,
     resumed: bool,
 ) -> "TrainingOutcome":
     from adan_core.learning.training import TrainingJob
-    from adan_core.resilience.deadline import Deadline
 
-    deadline = Deadline(context.clock, arguments.timeout)
-    job = TrainingJob(lesson.plan, folder, context.clock, deadline, stop, report)
+    # The budget is this machine's, not the run's: it does not change what is learnt.
+    budget = context.settings().compute.memory_budget_gigabytes
+    job = TrainingJob(
+        lesson.plan,
+        folder,
+        context.clock,
+        deadline,
+        signals.stop,
+        report,
+        pause=lambda: signals.paused,
+        memory_budget=int(budget * _GIGABYTE),
+    )
     return job.run(resume=resumed)
 
 
 @contextmanager
-def _signals(stop: threading.Event) -> Iterator[list[int]]:
-    """Let SIGINT and SIGTERM set ``stop``; a second SIGINT interrupts as ever."""
-    received: list[int] = []
+def _signals() -> Iterator[_Signals]:
+    """Let SIGINT and SIGTERM stop, SIGUSR1 pause and SIGUSR2 go on; a second SIGINT interrupts."""
+    asked = _Signals()
 
-    def handle(number: int, _frame: object) -> None:
-        received.append(number)
-        if stop.is_set() and number == signal.SIGINT:
+    def stop(number: int, _frame: object) -> None:
+        asked.received.append(number)
+        if asked.stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.set()
+        asked.stop.set()
 
-    former = {one: signal.signal(one, handle) for one in (signal.SIGINT, signal.SIGTERM)}
+    def pause(number: int, _frame: object) -> None:
+        asked.paused = number == signal.SIGUSR1
+
+    handlers = {
+        signal.SIGINT: stop,
+        signal.SIGTERM: stop,
+        signal.SIGUSR1: pause,
+        signal.SIGUSR2: pause,
+    }
+    former = {one: signal.signal(one, handler) for one, handler in handlers.items()}
     try:
-        yield received
+        yield asked
     finally:
         for one, handler in former.items():
             signal.signal(one, handler)
-
-
-@contextmanager
-def _reporter(
-    arguments: argparse.Namespace, context: Context
-) -> Iterator[Callable[[TrainingProgress], None]]:
-    if arguments.progress_json:
-        yield lambda record: _emit_record(context, record)
-    elif arguments.json:
-        yield lambda _record: None
-    elif context.stdout.isatty():
-        from adan_core.cli.training_bar import training_bar
-
-        with training_bar(context.stdout) as show:
-            yield show
-    else:
-        yield _plain(context)
-
-
-def _emit_record(context: Context, record: TrainingProgress) -> None:
-    from dataclasses import asdict
-
-    context.emit({"schema_version": 1, **asdict(record)})
-
-
-def _plain(context: Context) -> Callable[[TrainingProgress], None]:
-    """Write a line every few seconds, and one whenever the state changes."""
-    last: list[tuple[TrainingState, float]] = []
-
-    def show(record: TrainingProgress) -> None:
-        now = context.clock.monotonic()
-        if last and last[-1][0] is record.state and now - last[-1][1] < _PLAIN_EVERY_SECONDS:
-            return
-        last[:] = [(record.state, now)]
-        context.say(describe(record))
-
-    return show
-
-
-def describe(record: TrainingProgress) -> str:
-    """Return a progress record as one line."""
-    parts = [f"{record.steps:,}/{record.total_steps:,} steps"]
-    if record.steps_per_second is not None:
-        parts.append(f"{record.steps_per_second:,.0f} steps/s")
-    if record.remaining is not None:
-        parts.append(f"{record.remaining:.0f} s to go")
-    if record.deadline_in is not None:
-        parts.append(f"deadline in {record.deadline_in:.0f} s")
-    if record.reward is not None:
-        parts.append(f"reward {record.reward:.2f}")
-    return f"{record.message}: " + ", ".join(parts)
-
-
-def _not_sealed(
-    arguments: argparse.Namespace,
-    context: Context,
-    lesson: "Lesson",
-    outcome: "TrainingOutcome",
-    why: str,
-) -> None:
-    """Say that the model is learnt, why it is not sealed, and how to seal it."""
-    how = f"adan-core train --resume {lesson.record.run_id}"
-    if arguments.json:
-        _conclude(arguments, context, lesson, outcome, None)
-    else:
-        context.warn(f"learnt, not sealed yet ({why}); seal it with: {how}")
-
-
-def _conclude(
-    arguments: argparse.Namespace,
-    context: Context,
-    lesson: "Lesson",
-    outcome: "TrainingOutcome",
-    model_id: str | None,
-) -> None:
-    run_id = lesson.record.run_id
-    if arguments.json:
-        context.emit(
-            {
-                "schema_version": 1,
-                "run_id": run_id,
-                "state": outcome.state,
-                "steps": outcome.steps,
-                "seed": lesson.record.seed,
-                "model_id": model_id,
-                "validation_score": outcome.score if outcome.weights else None,
-                "selected_at": outcome.selected_at if outcome.weights else None,
-            }
-        )
-    elif not arguments.progress_json and model_id is None:
-        context.say(
-            f"{outcome.state} after {outcome.steps:,} steps; "
-            f"go on with: adan-core train --resume {run_id}"
-        )
-    elif not arguments.progress_json:
-        context.say(
-            f"Model {model_id} is sealed. On the validation part it earned "
-            f"{outcome.score:+.4f} net log-return per 1000 candles (weights of step "
-            f"{outcome.selected_at:,}). Judge it out of sample with: adan-core evaluate {model_id}"
-            + (f" --dataset {lesson.record.dataset}" if lesson.record.dataset else "")
-        )

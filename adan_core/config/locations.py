@@ -95,6 +95,11 @@ class Locations:
         return tuple(sorted(path.stem.removeprefix("journal-") for path in found))
 
     @property
+    def training_queue(self) -> Path:
+        """Trainings that wait for their turn in a core."""
+        return self.state / "training_queue.json"
+
+    @property
     def kill_latch(self) -> Path:
         """The kill switch's latch."""
         return self.state / "kill.json"

@@ -9,8 +9,10 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from adan_core.config.behaviour_settings import Behaviour
+from adan_core.config.algorithm_settings import Algorithm
 from adan_core.config.candle_checks import Validation
 from adan_core.config.compute_settings import Compute
+from adan_core.config.environment_settings import Playing
 from adan_core.config.gate_settings import Gates
 from adan_core.config.policy import Applies, Limit, Section
 from adan_core.config.profile_settings import Profiles, Voting
@@ -108,6 +110,7 @@ class Account(Section):
 
     quote: Annotated[str, Field(min_length=1), RESTART]
     starting_capital: Annotated[Positive, RESTART]
+    short: Annotated[bool, RESTART]
 
 
 class CostRates(Section):
@@ -115,6 +118,7 @@ class CostRates(Section):
 
     fee_rate: Annotated[Rate, WHEN_FLAT]
     slippage_rate: Annotated[Rate, WHEN_FLAT]
+    funding_rate: Annotated[float, Field(gt=-0.5, lt=0.5), WHEN_FLAT]
 
 
 class Risk(Section):
@@ -129,9 +133,10 @@ class Risk(Section):
     tiers: Annotated[tuple[Tier, ...], AfterValidator(check_bounds), NOW, LIMIT]
 
 
-class Learning(Section):
+class Learning(Playing):
     """How the agent is trained; a change takes effect with the next training run."""
 
+    algorithm: Algorithm
     copies: Annotated[Count, NOW]
     steps_per_copy: Annotated[Count, NOW]
     batch_size: Annotated[Count, NOW]
@@ -154,8 +159,11 @@ class Learning(Section):
     def _agrees_with_itself(self) -> Self:
         if sorted(set(self.exposures)) != list(self.exposures):
             raise ValueError(f"exposures must ascend, each once; found {list(self.exposures)}")
-        if self.exposures[0] != 0.0 or self.exposures[-1] != 1.0:
-            raise ValueError("exposures must begin with 0.0 (flat) and end with 1.0 (the full cap)")
+        if self.exposures[0] < -1.0 or 0.0 not in self.exposures or self.exposures[-1] != 1.0:
+            raise ValueError(
+                "exposures must hold 0.0 (flat) and end with 1.0 (the full cap); shorts go down to "
+                f"-1.0; found {list(self.exposures)}"
+            )
         if self.batch_size > self.copies * self.steps_per_copy:
             raise ValueError(
                 f"batch_size {self.batch_size} must not exceed copies x steps_per_copy = "
@@ -171,7 +179,9 @@ class Learning(Section):
     @property
     def smallest_exposure(self) -> float:
         """The smallest share of a position cap the agent can ask for."""
-        return self.exposures[1]
+        if self.action == "continuous":
+            return self.dead_band
+        return min(abs(share) for share in self.exposures if share != 0.0)
 
 
 class RuleOverrides(Section):
@@ -277,8 +287,8 @@ class Settings(Section):
     risk: Risk
     behaviour: Behaviour
     learning: Learning
-    compute: Compute
     reward: Reward
+    compute: Compute
     profiles: Profiles
     voting: Voting
     gates: Gates
@@ -317,6 +327,16 @@ class Settings(Section):
                         f"market.symbols: {symbol} must be quoted in account.quote "
                         f"{self.account.quote}"
                     )
+        if not self.account.short and self.learning.exposures[0] < 0.0:
+            raise ValueError(
+                f"learning.exposures: {self.learning.exposures[0]:g} is a short; account.short must be "
+                "true for that"
+            )
+        if not self.account.short and self.costs.funding_rate != 0.0:
+            raise ValueError(
+                f"costs.funding_rate {self.costs.funding_rate:g}: spot positions pay none; "
+                "account.short must be true for that"
+            )
         round_trip = 2 * (self.costs.fee_rate + self.costs.slippage_rate)
         for tier in self.risk.tiers:
             loss = tier.position_cap * (self.risk.stop_loss + round_trip)

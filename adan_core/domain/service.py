@@ -39,12 +39,25 @@ class DriftReading:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowDecision:
+    """What a challenger decided at a close, and its equity then; ``target`` None: it abstained."""
+
+    time: Milliseconds
+    symbol: str
+    model_id: str
+    target: float | None
+    confidence: float
+    equity: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """The model in service and what watches over it; empty texts mean that there is nothing to say.
 
     ``floor`` is the log-return its judgement lets one expect at least by now, ``drawdown_limit`` the
     largest fall; None with ``band_note`` saying why. ``difference`` is the challenger's log-return
-    minus the champion's over the candles of both. ``aside`` says why nothing is traded.
+    minus the champion's over the candles of both; ``shadow`` are its newest decisions. ``aside`` says
+    why nothing is traded.
     """
 
     champion: ModelStanding | None
@@ -54,5 +67,6 @@ class ServiceStatus:
     challenger: ModelStanding | None
     challenger_note: str
     difference: float | None
+    shadow: tuple[ShadowDecision, ...]
     drift: DriftReading | None
     aside: str

@@ -11,7 +11,7 @@ from adan_core.domain.portfolio import ClosedTrade, PortfolioSnapshot
 from adan_core.domain.service import ServiceStatus
 from adan_core.domain.state import EngineState, KillReport, Mode
 from adan_core.domain.time import Milliseconds
-from adan_core.domain.training import TrainingProgress
+from adan_core.domain.training import QueuedTraining, TrainingProgress
 
 SNAPSHOT_SCHEMA_VERSION = 1
 
@@ -84,4 +84,5 @@ class CoreSnapshot:
     training: TrainingProgress | None
     model: ModelSummary | None
     configuration: ConfigurationStatus
+    training_queue: tuple[QueuedTraining, ...] = ()
     service: ServiceStatus | None = None

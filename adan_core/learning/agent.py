@@ -67,17 +67,30 @@ def _compute_as(agent: OnPolicyAlgorithm, compute: ComputeChoice) -> None:
     Only the stacks of layers are wrapped: what is computed from their answers (probabilities,
     losses, advantages) stays in float32.
     """
-    stacks = [one for one in agent.policy.modules() if isinstance(one, torch.nn.Sequential)]
-    for stack in stacks:
+    for stack in [one for one in agent.policy.modules() if isinstance(one, torch.nn.Sequential)]:
+        passed = _through(list(stack))
         if compute.compile:
-            stack.compile()
+            # Not Module.compile: torch leaves its own frames, hence a Sequential's, uncompiled.
+            passed = torch.compile(passed)
         if compute.precision == "bfloat16":
-            stack.forward = _in_bfloat16(stack.forward, compute.device)  # type: ignore[method-assign]
+            passed = _in_bfloat16(passed, compute.device)
+        if compute.compile or compute.precision != "float32":
+            stack.forward = passed  # type: ignore[method-assign]
 
 
-def _in_bfloat16(
-    forward: Callable[[torch.Tensor], torch.Tensor], device: str
-) -> Callable[[torch.Tensor], torch.Tensor]:
+Pass = Callable[[torch.Tensor], torch.Tensor]
+
+
+def _through(layers: list[torch.nn.Module]) -> Pass:
+    def passed(inputs: torch.Tensor) -> torch.Tensor:
+        for layer in layers:
+            inputs = layer(inputs)
+        return inputs
+
+    return passed
+
+
+def _in_bfloat16(forward: Pass, device: str) -> Pass:
     def passed(inputs: torch.Tensor) -> torch.Tensor:
         with torch.autocast(device, dtype=torch.bfloat16):
             return forward(inputs).float()

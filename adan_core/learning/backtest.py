@@ -26,7 +26,7 @@ from adan_core.accounting.account import (
     open_account,
 )
 from adan_core.accounting.compiled import compiled
-from adan_core.accounting.purse import Limits, Tape, position_cap, step_purse
+from adan_core.accounting.purse import Limits, Tape, position_cap, step_purses
 from adan_core.accounting.stops import NOT_HIT, STOP_LOSS_HIT, TAKE_PROFIT_HIT
 from adan_core.data.series import CandleSeries
 from adan_core.domain.decisions import PolicyOutput
@@ -35,7 +35,7 @@ from adan_core.domain.portfolio import ClosedTrade
 from adan_core.indicators.program import assemble, run_batch
 from adan_core.learning.environment_episodes import PORTFOLIO_SIZE, write_portfolio
 from adan_core.learning.metrics import PerformanceMetrics, measure
-from adan_core.learning.segments import Economics, Segment
+from adan_core.learning.segments import Economics, Segment, tape_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -118,7 +118,7 @@ def _run(
         average = row[AVERAGE]
         done = row[TRADES]
         place[0, 0] = bar
-        equity[after] = step_purse(
+        step_purses(
             rows,
             place,
             figures,
@@ -127,7 +127,9 @@ def _run(
             targets[bar:after],
             stop_losses[bar:after],
             take_profits[bar:after],
+            1,
         )
+        equity[after] = row[EQUITY]
         exposure[bar] = row[QUANTITY] * tape.close[after] / equity[after]
         given[bar] = row[GIVEN]
         denied[bar] = int(row[DENIED])
@@ -184,7 +186,7 @@ def run_targets(
         targets,
         stop_losses,
         take_profits,
-        economics.as_array()[None, :],
+        economics.on(series.timeframe).as_array()[None, :],
         _tape(series, segment),
         economics.limits(),
         rows,
@@ -214,7 +216,7 @@ def _tape(series: CandleSeries, segment: Segment | None) -> Tape:
     if segment is not None:
         return segment.tape()
     unknown = np.full(len(series), -1, dtype=np.int8), np.full(len(series), np.nan)
-    return Tape(series.open, series.high, series.low, series.close, *unknown)
+    return tape_of(series.open, series.high, series.low, series.close, *unknown)
 
 
 def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital: float) -> Backtest:
@@ -225,7 +227,7 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
     """
     if len(segment) != len(series):
         raise DataError(f"{len(segment)} states for {len(series)} candles", "one for each")
-    figures = segment.economics.as_array()[None, :]
+    figures = segment.economics.on(series.timeframe).as_array()[None, :]
     limits = segment.economics.limits()
     tape = segment.tape()
     rows = np.zeros((1, ACCOUNT_COLUMNS), dtype=np.float64)
@@ -248,7 +250,8 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
             np.nan if answer.take_profit is None else answer.take_profit,
         )
         place[0, 0] = bar
-        step_purse(rows, place, figures, tape, limits, *wishes[:, bar : bar + 1])
+        asked, stop_loss, take_profit = wishes[:, bar : bar + 1]
+        step_purses(rows, place, figures, tape, limits, asked, stop_loss, take_profit, 1)
     # The same wishes through the compiled loop give the same account, and its trades.
     return run_targets(
         series, wishes[0], segment.economics, capital, segment, (wishes[1], wishes[2])

@@ -8,33 +8,61 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices
 
+from adan_core.accounting.sizing import DENIALS
 from adan_core.domain.errors import ConfigurationError
+from adan_core.learning.actions import exposures_of
 from adan_core.learning.environment_kernel import EnvironmentKernel
+from adan_core.learning.environment_options import EnvironmentOptions
 from adan_core.learning.reward import REWARD_TERMS
 from adan_core.learning.segments import Segment
+from adan_core.learning.training_plan import TrainingPlan
 
 # Normalised columns are clipped to +/-10; the portfolio's lie within that by construction, save
 # the unrealised return of a position without take-profit, which the clip below bounds too.
 _BOUND = 100.0
 
-
-def _spaces(
-    kernel: EnvironmentKernel, exposures: Sequence[float]
-) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Discrete]:
-    if len(exposures) < 2:
-        raise ConfigurationError(f"exposures {list(exposures)}", "two discrete targets or more")
-    shape = (kernel.observations.shape[1],)
-    return (
-        gymnasium.spaces.Box(-_BOUND, _BOUND, shape, np.float32),
-        gymnasium.spaces.Discrete(len(exposures)),
-    )
+Floats = NDArray[np.float64]
 
 
-class TradingEnvironment(gymnasium.Env[NDArray[np.float32], np.int64]):
-    """One copy, for checkers, experiments and anybody who speaks gymnasium.
+class _Actions:
+    """What the copies' actions ask for: one of ``exposures``, or anything between the outermost."""
 
-    Action ``k`` asks for ``exposures[k]`` (fraction of the symbol's cap). ``info`` carries the
-    step's equity and its reward terms, unscaled.
+    def __init__(self, exposures: Sequence[float], dead_band: float | None) -> None:
+        if len(exposures) < 2:
+            raise ConfigurationError(f"exposures {list(exposures)}", "two discrete targets or more")
+        self._exposures = np.array(exposures, dtype=np.float64)
+        self._dead_band = dead_band
+
+    def space(self, symbols: int) -> "gymnasium.spaces.Space[Any]":
+        """Return the space of one environment that plays so many symbols at once."""
+        if self._dead_band is not None:
+            return gymnasium.spaces.Box(-1.0, 1.0, (symbols,), np.float32)
+        choices = len(self._exposures)
+        if symbols == 1:
+            return gymnasium.spaces.Discrete(choices)
+        return gymnasium.spaces.MultiDiscrete([choices] * symbols)
+
+    def targets(self, actions: NDArray[Any]) -> Floats:
+        """Return the target exposures that ``actions``, one per copy, ask for, shape (N,)."""
+        if self._dead_band is None:
+            chosen: Floats = self._exposures[actions.reshape(-1)]
+            return chosen
+        lowest, highest = float(self._exposures[0]), float(self._exposures[-1])
+        return exposures_of(actions.reshape(-1), lowest, highest, self._dead_band)
+
+
+def _observations(rows: int, columns: int) -> gymnasium.spaces.Box:
+    return gymnasium.spaces.Box(-_BOUND, _BOUND, (rows * columns,), np.float32)
+
+
+class TradingEnvironment(gymnasium.Env[NDArray[np.float32], Any]):
+    """One purse, for checkers, experiments and anybody who speaks gymnasium.
+
+    Action ``k`` asks for ``exposures[k]`` (fraction of the symbol's cap); with a ``dead_band`` it is
+    a number in [-1, 1] instead, see ``exposures_of``. Several symbols with one purse are one
+    environment: one action each, their observations end to end, their rewards summed. ``info``
+    carries the step's equity, its reward terms, unscaled, and per symbol why its action could not be
+    followed (``denied``, a word of ``DENIALS``, empty where it could).
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - gymnasium's own declaration
@@ -46,12 +74,15 @@ class TradingEnvironment(gymnasium.Env[NDArray[np.float32], np.int64]):
         capital: float,
         episode_length: int,
         seed: int = 0,
+        options: EnvironmentOptions = EnvironmentOptions(),  # noqa: B008 - frozen
+        dead_band: float | None = None,
     ) -> None:
-        self._kernel = EnvironmentKernel(segments, 1, capital, episode_length, seed)
-        self._exposures = np.array(exposures, dtype=np.float64)
-        observed, acted = _spaces(self._kernel, exposures)
+        symbols = options.symbols
+        self._kernel = EnvironmentKernel(segments, symbols, capital, episode_length, seed, options)
+        self._actions = _Actions(exposures, dead_band)
+        observed = _observations(symbols, self._kernel.observations.shape[1])
         self.observation_space = cast("gymnasium.spaces.Space[NDArray[np.float32]]", observed)
-        self.action_space = acted
+        self.action_space = self._actions.space(symbols)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -60,26 +91,48 @@ class TradingEnvironment(gymnasium.Env[NDArray[np.float32], np.int64]):
         super().reset(seed=seed, options=options)
         if seed is not None:
             self._kernel.seed(seed)
-        self._kernel.begin(np.ones(1, dtype=np.bool_))
-        return self._kernel.observations[0].copy(), {"equity": self._kernel.capital}
+        self._kernel.begin(np.ones(self._kernel.copies, dtype=np.bool_))
+        return self._kernel.observations.reshape(-1).copy(), {"equity": self._kernel.capital}
 
     def step(
-        self, action: np.int64
+        self,
+        action: Any,  # noqa: ANN401 - a number or an array, as the action space has it
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Carry out ``action`` within the next candle."""
         kernel = self._kernel
-        kernel.step(self._exposures[[int(action)]])
+        kernel.step(self._actions.targets(np.asarray(action)))
         info = {
             "equity": kernel.equity(0),
-            "terms": dict(zip(REWARD_TERMS, kernel.terms[0].tolist(), strict=True)),
+            "terms": dict(zip(REWARD_TERMS, kernel.terms.sum(axis=0).tolist(), strict=True)),
+            "denied": tuple(DENIALS[code] for code in kernel.denied.tolist()),
         }
         return (
-            kernel.observations[0].copy(),
-            float(kernel.rewards[0]),
+            kernel.observations.reshape(-1).copy(),
+            float(kernel.rewards.sum()),
             bool(kernel.terminated[0]),
             bool(kernel.truncated[0]),
             info,
         )
+
+
+def training_environment(plan: TrainingPlan) -> "TradingVecEnv":
+    """Return the copies that ``plan`` learns from."""
+    learning = plan.learning
+    kernel = EnvironmentKernel(
+        plan.training,
+        learning.copies,
+        plan.capital,
+        learning.episode_length,
+        plan.seed,
+        plan.options,
+    )
+    return TradingVecEnv(kernel, learning.exposures, dead_band_of(plan))
+
+
+def dead_band_of(plan: TrainingPlan) -> float | None:
+    """Return the dead band of continuous actions; None where actions are discrete."""
+    learning = plan.learning
+    return learning.dead_band if learning.action == "continuous" else None
 
 
 class TradingVecEnv(VecEnv):
@@ -93,11 +146,20 @@ class TradingVecEnv(VecEnv):
     EPISODES = 100
     TERM_STEPS = 256
 
-    def __init__(self, kernel: EnvironmentKernel, exposures: Sequence[float]) -> None:
+    def __init__(
+        self,
+        kernel: EnvironmentKernel,
+        exposures: Sequence[float],
+        dead_band: float | None = None,
+    ) -> None:
         self.render_mode = None
-        super().__init__(kernel.copies, *_spaces(kernel, exposures))
+        self._actions = _Actions(exposures, dead_band)
+        super().__init__(
+            kernel.copies,
+            _observations(1, kernel.observations.shape[1]),
+            self._actions.space(1),
+        )
         self.kernel = kernel
-        self._exposures = np.array(exposures, dtype=np.float64)
         self._targets = np.zeros(kernel.copies, dtype=np.float64)
         self._infos: list[dict[str, Any]] = [{} for _ in range(kernel.copies)]
         self._running = np.zeros(kernel.copies, dtype=np.float64)
@@ -119,6 +181,12 @@ class TradingVecEnv(VecEnv):
         return self._recent_terms
 
     @property
+    def denied(self) -> dict[str, int]:
+        """How many actions could not be followed so far, by reason; only reasons that occurred."""
+        counts = zip(DENIALS, self.kernel.denials.tolist(), strict=True)
+        return {reason: count for reason, count in counts if reason and count}
+
+    @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array that changes as the copies run, by name; not copies."""
         return {
@@ -138,8 +206,8 @@ class TradingVecEnv(VecEnv):
         return self.kernel.observations.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Take the copies' actions, shape (N,), indices into the exposures."""
-        self._targets = self._exposures[actions]
+        """Take the copies' actions: indices into the exposures, shape (N,), or numbers, (N, 1)."""
+        self._targets = self._actions.targets(actions)
 
     def step_wait(
         self,

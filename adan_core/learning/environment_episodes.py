@@ -23,6 +23,7 @@ from adan_core.learning.reward import open_reward
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
+Integers = NDArray[np.int64]
 Randoms = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
 
@@ -48,20 +49,33 @@ def write_portfolio(row: Floats, cap: float, close: float, bar: int, out: Floats
 
 
 @compiled
-def observe(copy: int, world: World, copies: Copies, portfolio: Floats) -> None:
-    """Write what ``copy`` sees at its newest close; ``portfolio`` is room for its view of itself."""
-    row = copies.accounts[copy]
-    bar = copies.place[copy, 0]
-    cap = position_cap(row[EQUITY], world.limits.tiers, copies.figures[copy, CAP])
-    write_portfolio(row, cap, world.tape.close[bar], bar, portfolio)
-    market = world.market[bar]
-    out = copies.observations[copy]
-    columns = market.shape[0]
-    out[:columns] = market
-    if world.noise > 0.0:
-        _disturb(copies.random, copy, world.noise, out[:columns])
-    for index in range(portfolio.shape[0]):
-        out[columns + index] = np.float32(portfolio[index])
+def observe(
+    accounts: Floats,
+    place: Integers,
+    figures: Floats,
+    close: Floats,
+    market: Singles,
+    tiers: Floats,
+    noise: float,
+    random: Randoms,
+    chosen: Flags,
+    observations: Singles,
+) -> None:
+    """Write what each ``chosen`` copy sees at its newest close."""
+    portfolio = np.empty(PORTFOLIO_SIZE)
+    columns = market.shape[1]
+    for copy in range(accounts.shape[0]):
+        if not chosen[copy]:
+            continue
+        bar = place[copy, 0]
+        cap = position_cap(accounts[copy, EQUITY], tiers, figures[copy, CAP])
+        write_portfolio(accounts[copy], cap, close[bar], bar, portfolio)
+        for column in range(columns):
+            observations[copy, column] = market[bar, column]
+        if noise > 0.0:
+            _disturb(random, copy, noise, observations[copy, :columns])
+        for column in range(PORTFOLIO_SIZE):
+            observations[copy, columns + column] = np.float32(portfolio[column])
 
 
 @compiled
@@ -72,7 +86,8 @@ def _next(random: Randoms, copy: int) -> np.uint64:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed = mixed ^ (mixed >> np.uint64(31))
-    return mixed >> np.uint64(11)
+    drawn: np.uint64 = mixed >> np.uint64(11)
+    return drawn
 
 
 @compiled
@@ -119,7 +134,6 @@ def begin(chosen: Flags, episode_length: int, stagger: bool, world: World, copie
     starts = 0
     for group in range(world.spans.shape[0]):
         starts += world.spans[group, 2]
-    portfolio = np.empty(PORTFOLIO_SIZE)
     for first in range(0, copies.accounts.shape[0], world.symbols):
         if not chosen[first]:
             continue
@@ -134,18 +148,34 @@ def begin(chosen: Flags, episode_length: int, stagger: bool, world: World, copie
             length = 1 + _draw(copies.random, first, length)
         for symbol in range(world.symbols):
             bar = world.spans[group, 0] + symbol * rows + pick
-            _enter(first + symbol, group * world.symbols + symbol, bar, bar + length, world, copies)
-        for symbol in range(world.symbols):
-            observe(first + symbol, world, copies, portfolio)
+            segment = group * world.symbols + symbol
+            _enter(first + symbol, segment, bar, bar + length, world, copies)
+    see(chosen, world, copies)
 
 
 @compiled
-def begin_in_order(world: World, copies: Copies) -> None:
+def begin_in_order(everybody: Flags, world: World, copies: Copies) -> None:
     """Put copy ``i`` at the first row of segment ``i``, for the whole of it."""
-    portfolio = np.empty(PORTFOLIO_SIZE)
     for copy in range(copies.accounts.shape[0]):
         group = copy // world.symbols
         rows = world.spans[group, 1]
         bar = world.spans[group, 0] + copy % world.symbols * rows
         _enter(copy, copy, bar, bar + rows - 1, world, copies)
-        observe(copy, world, copies, portfolio)
+    see(everybody, world, copies)
+
+
+@compiled
+def see(chosen: Flags, world: World, copies: Copies) -> None:
+    """Write what the ``chosen`` copies see at their newest closes."""
+    observe(
+        copies.accounts,
+        copies.place,
+        copies.figures,
+        world.tape.close,
+        world.market,
+        world.limits.tiers,
+        world.noise,
+        copies.random,
+        chosen,
+        copies.observations,
+    )

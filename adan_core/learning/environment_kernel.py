@@ -14,23 +14,20 @@ from adan_core.accounting.account import (
     ACCOUNT_COLUMNS,
     DENIED,
     EQUITY,
-    FEES,
-    FUNDING,
     GAIN,
+    LAST_DRAWDOWN,
+    LAST_EQUITY,
     LAST_HIT_QUANTITY,
+    PAID,
     PEAK,
     QUANTITY,
-    TURNOVER,
+    TRADED,
 )
 from adan_core.accounting.compiled import compiled
-from adan_core.accounting.purse import FIGURES, step_purse
+from adan_core.accounting.purse import FIGURES, step_purses
+from adan_core.accounting.sizing import DENIALS
 from adan_core.domain.errors import ConfigurationError, DataError
-from adan_core.learning.environment_episodes import (
-    PORTFOLIO_SIZE,
-    begin,
-    begin_in_order,
-    observe,
-)
+from adan_core.learning.environment_episodes import PORTFOLIO_SIZE, begin, begin_in_order, see
 from adan_core.learning.environment_options import Copies, EnvironmentOptions, Outcome, World
 from adan_core.learning.reward import (
     COST_TERM,
@@ -57,61 +54,87 @@ def _step(
     targets: Floats,
     stop_losses: Floats,
     take_profits: Floats,
+    everybody: Flags,
     world: World,
     copies: Copies,
     outcome: Outcome,
 ) -> None:
-    portfolio = np.empty(PORTFOLIO_SIZE)
-    symbols = world.symbols
-    paid = np.empty(symbols)
-    traded = np.empty(symbols)
-    for first in range(0, copies.accounts.shape[0], symbols):
-        last = first + symbols
-        rows = copies.accounts[first:last]
-        before = rows[0, EQUITY]
-        fallen = 1.0 - before / rows[0, PEAK]
-        for symbol in range(symbols):
-            paid[symbol] = rows[symbol, FEES] + rows[symbol, FUNDING]
-            traded[symbol] = rows[symbol, TURNOVER]
-        after = step_purse(
-            rows,
-            copies.place[first:last],
-            copies.figures[first:last],
-            world.tape,
-            world.limits,
-            targets[first:last],
-            stop_losses[first:last],
-            take_profits[first:last],
-        )
+    step_purses(
+        copies.accounts,
+        copies.place,
+        copies.figures,
+        world.tape,
+        world.limits,
+        targets,
+        stop_losses,
+        take_profits,
+        world.symbols,
+    )
+    _reward(
+        copies.accounts,
+        copies.place,
+        copies.reward_state,
+        copies.denials,
+        world.tape.close,
+        world.tape.regime,
+        world.tape.volatility,
+        world.reward,
+        RUIN * world.capital,
+        world.symbols,
+        outcome.terms,
+        outcome.rewards,
+        outcome.terminated,
+        outcome.truncated,
+    )
+    see(everybody, world, copies)
+
+
+@compiled
+def _reward(
+    accounts: Floats,
+    place: Integers,
+    states: Floats,
+    denials: Integers,
+    closes: Floats,
+    regimes: NDArray[np.int8],
+    volatilities: Floats,
+    settings: Floats,
+    ruin: float,
+    symbols: int,
+    terms: Floats,
+    rewards: Singles,
+    terminated: Flags,
+    truncated: Flags,
+) -> None:
+    """Move every copy to its next candle and say what the step was worth; see ``Outcome``."""
+    for first in range(0, accounts.shape[0], symbols):
         gained = 0.0
-        for symbol in range(symbols):
-            gained += rows[symbol, GAIN]
-        ruined = after <= RUIN * world.capital
-        for symbol in range(symbols):
-            copy = first + symbol
-            row = rows[symbol]
-            bar = copies.place[copy, 0]
-            copies.place[copy, 0] = bar + 1
-            held = abs(row[QUANTITY]) + abs(row[LAST_HIT_QUANTITY])
-            outcome.rewards[copy] = np.float32(
+        for copy in range(first, first + symbols):
+            gained += accounts[copy, GAIN]
+        for copy in range(first, first + symbols):
+            bar = place[copy, 0]
+            place[copy, 0] = bar + 1
+            start, end = accounts[copy, LAST_EQUITY], accounts[copy, EQUITY]
+            held = abs(accounts[copy, QUANTITY]) + abs(accounts[copy, LAST_HIT_QUANTITY])
+            rewards[copy] = np.float32(
                 adaptive_reward(
-                    copies.reward_state[copy],
-                    world.reward,
-                    before,
-                    after if symbols == 1 else _share(before, row[GAIN], gained),
-                    max(row[FEES] + row[FUNDING] - paid[symbol], 0.0),
-                    row[TURNOVER] - traded[symbol],
-                    fallen,
-                    1.0 - after / row[PEAK],
-                    held * world.tape.close[bar + 1] / max(after, _NOTHING * before),
-                    int(world.tape.regime[bar]),
-                    world.tape.volatility[bar],
-                    outcome.terms[copy],
+                    states[copy],
+                    settings,
+                    start,
+                    end if symbols == 1 else _share(start, accounts[copy, GAIN], gained),
+                    max(accounts[copy, PAID], 0.0),
+                    accounts[copy, TRADED],
+                    accounts[copy, LAST_DRAWDOWN],
+                    1.0 - end / accounts[copy, PEAK],
+                    held * closes[bar + 1] / max(end, _NOTHING * start),
+                    int(regimes[bar]),
+                    volatilities[bar],
+                    terms[copy],
                 )
             )
-            outcome.terminated[copy] = ruined
-            outcome.truncated[copy] = copies.place[copy, 0] >= copies.place[copy, 2] and not ruined
-            observe(copy, world, copies, portfolio)
+            terminated[copy] = end <= ruin
+            truncated[copy] = bar + 1 >= place[copy, 2] and end > ruin
+            denials[int(accounts[copy, DENIED])] += 1
 
 
 @compiled
@@ -181,8 +204,11 @@ class EnvironmentKernel:
             np.zeros(copies, dtype=np.uint64),
             np.zeros((copies, REWARD_STATE), dtype=np.float64),
             self.observations,
+            np.zeros(len(DENIALS), dtype=np.int64),
         )
+        self.denials = self._copies.denials
         self._outcome = Outcome(self.terms, self.rewards, self.terminated, self.truncated)
+        self._everybody = np.ones(copies, dtype=np.bool_)
         self._unsaid = np.full(copies, np.nan, dtype=np.float64)
         self.seed(seed)
 
@@ -220,11 +246,19 @@ class EnvironmentKernel:
         segments = len(self._world.economics)
         if self.copies > segments:
             raise DataError(f"{self.copies} copies", f"one per segment, {segments}")
-        begin_in_order(self._world, self._copies)
+        begin_in_order(self._everybody, self._world, self._copies)
 
     def step(self, targets: Floats) -> None:
         """Carry every copy over one candle towards its target exposure (fraction of the cap)."""
-        _step(targets, self._unsaid, self._unsaid, self._world, self._copies, self._outcome)
+        _step(
+            targets,
+            self._unsaid,
+            self._unsaid,
+            self._everybody,
+            self._world,
+            self._copies,
+            self._outcome,
+        )
 
 
 def _spans(segments: tuple[Segment, ...], episode_length: int, symbols: int) -> Integers:

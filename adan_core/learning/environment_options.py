@@ -55,7 +55,8 @@ class Copies(NamedTuple):
     """What changes as N copies run; one row each. Copies of one purse are neighbours.
 
     ``place`` (N, 3): row of the newest close, segment, row at which the episode ends. ``figures``
-    (N, ``FIGURES``) what trading costs this copy, ``random`` (N,) its luck.
+    (N, ``FIGURES``) what trading costs this copy, ``random`` (N,) its luck. ``denials`` (reasons,)
+    counts all copies' wishes by what denied them, those that nothing did first.
     """
 
     accounts: Floats
@@ -64,6 +65,7 @@ class Copies(NamedTuple):
     random: Randoms
     reward_state: Floats
     observations: Singles
+    denials: Integers
 
 
 class Outcome(NamedTuple):

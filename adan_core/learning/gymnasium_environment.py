@@ -19,7 +19,7 @@ from adan_core.config.locations import locate
 from adan_core.data.cache import DataCache
 from adan_core.data.store import CandleStore
 from adan_core.domain.time import SystemClock
-from adan_core.learning.environment import TradingEnvironment
+from adan_core.learning.environment import TradingEnvironment, dead_band_of
 from adan_core.learning.lessons import new_lesson, training_series
 from adan_core.learning.market import feature_text
 
@@ -48,7 +48,13 @@ def trading_environment(
         _shared_cache(locations.data_cache, settings.cache.memory_bytes, settings.cache.disk_bytes),
     ).plan
     return TradingEnvironment(
-        plan.training, plan.learning.exposures, plan.capital, plan.learning.episode_length, seed
+        plan.training,
+        plan.learning.exposures,
+        plan.capital,
+        plan.learning.episode_length,
+        seed,
+        plan.options,
+        dead_band_of(plan),
     )
 
 

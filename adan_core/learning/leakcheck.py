@@ -313,6 +313,7 @@ def _tables(
         pipeline.economics,
         start,
         min(bar + 1 + _PLAYED_BEYOND, len(history.series)),
+        regimes=regimes,
     )
     # Where a figure is missing no agent decides: the state has said so already.
     missing = np.flatnonzero(~np.isfinite(part.market).all(axis=1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from pydantic import ValidationError
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.config.settings import Settings
@@ -25,6 +26,7 @@ from adan_core.learning.calibrating import calibrate
 from adan_core.learning.market import (
     Prepared,
     economics,
+    environment_options,
     fit_normaliser,
     ladder_of,
     prepare_all,
@@ -37,8 +39,8 @@ from adan_core.learning.member import MemberCard, places_of
 from adan_core.learning.networks import network_from
 from adan_core.learning.profiles import Terms, terms_of
 from adan_core.learning.runs import RUN_SCHEMA_VERSION, DataRecord, RunRecord, Span
-from adan_core.learning.segments import Segment
-from adan_core.learning.training_plan import TrainingOutcome, TrainingPlan
+from adan_core.learning.segments import Segment, aligned
+from adan_core.learning.training_plan import ComputeChoice, TrainingOutcome, TrainingPlan
 from adan_core.learning.votes import VotingRules
 
 if TYPE_CHECKING:
@@ -103,12 +105,45 @@ def new_lesson(
         library_versions=library_versions(),
         profile=profile,
     )
-    return _lesson(record, parts, settings)
+    return _lesson(record, parts, settings, cache)
 
 
 def settings_of(record: RunRecord) -> Settings:
-    """Return the settings a run was started under."""
-    return Settings.model_validate_json(msgspec.json.encode(record.settings))
+    """Return the settings a run was started under; ModelError if this version knows others."""
+    try:
+        return Settings.model_validate_json(msgspec.json.encode(record.settings))
+    except ValidationError as error:
+        keys = ", ".join(sorted({".".join(map(str, one["loc"])) for one in error.errors()}))
+        raise ModelError(
+            f"run {record.run_id} was started under other settings than this version's: {keys}",
+            "a run of this version",
+            "go on with the ADAN that began it, or start a new run",
+        ) from error
+
+
+def resolved(lesson: Lesson, settings: Settings, measured: Mapping[str, Any]) -> Lesson:
+    """Return ``lesson`` as it is computed after a measurement: ``settings`` hold what was chosen.
+
+    They are the run's from then on, so that it is resumed and reproduced without measuring again.
+    """
+    record = replace(
+        lesson.record, settings=settings.model_dump(mode="json"), compute=dict(measured)
+    )
+    learning = lesson.plan.learning.model_copy(
+        update={
+            "threads": settings.learning.threads,
+            "batch_size": settings.learning.batch_size,
+        }
+    )
+    plan = replace(lesson.plan, learning=learning, compute=_compute(settings))
+    return replace(
+        lesson, record=record, plan=plan, terms=replace(lesson.terms, learning=learning)
+    )
+
+
+def _compute(settings: Settings) -> ComputeChoice:
+    compute = settings.compute
+    return ComputeChoice(compute.device, compute.precision, compute.compile)
 
 
 def old_lesson(
@@ -139,7 +174,7 @@ def old_lesson(
             "restore their files, or start a new run",
         )
     parts = prepare_all(series, ladder, spec, settings, cache)
-    return _lesson(record, parts, settings)
+    return _lesson(record, parts, settings, cache)
 
 
 def seal_outcome(
@@ -229,7 +264,12 @@ def _known(spec: FeatureSet, settings: Settings, series: tuple[CandleSeries, ...
     return with_external(spec, settings).known_by(newest)
 
 
-def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) -> Lesson:
+def _lesson(
+    record: RunRecord,
+    parts: tuple[Prepared, ...],
+    settings: Settings,
+    cache: DataCache | None,
+) -> Lesson:
     normaliser = fit_normaliser(parts)
     market = parts[0].frame.columns
     ladder = tuple(Timeframe.parse(text) for text in record.ladder)
@@ -244,8 +284,21 @@ def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) 
             terms.economics(economics(settings, part.series.symbol)),
             period.start,
             period.stop,
+            cache,
         )
         return replace(whole, market=np.ascontiguousarray(whole.market[:, columns]))
+
+    options = environment_options(settings, len(parts))
+
+    def cuts(periods: list[Period]) -> tuple[Segment, ...]:
+        segments = tuple(cut(part, period) for part, period in zip(parts, periods, strict=True))
+        if options.symbols == 1:
+            return segments
+        times = [
+            part.series.open_time[max(period.start, part.frame.ready) : period.stop]
+            for part, period in zip(parts, periods, strict=True)
+        ]
+        return aligned(segments, tuple(times))
 
     plan = TrainingPlan(
         run_id=record.run_id,
@@ -253,8 +306,11 @@ def _lesson(record: RunRecord, parts: tuple[Prepared, ...], settings: Settings) 
         seed=record.seed,
         learning=terms.learning,
         capital=settings.account.starting_capital,
-        training=tuple(cut(part, part.split.training) for part in parts),
-        validation=tuple(cut(part, part.split.validation) for part in parts),
+        training=cuts([part.split.training for part in parts]),
+        validation=cuts([part.split.validation for part in parts]),
+        options=options,
+        compute=_compute(settings),
+        profile=record.profile,
     )
     return Lesson(record, plan, terms, normaliser)
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from adan_core.accounting.compiled import CODE_VERSION
 from adan_core.config.locations import Locations, shipped
+from adan_core.config.risk_tiers import untradable
 from adan_core.config.settings import Settings
 from adan_core.data.cache import DataCache
+from adan_core.data.cache_entry import Arrays, CacheKey
 from adan_core.data.external import open_externals
 from adan_core.data.features import FeatureSet
 from adan_core.data.frames import cached_frame
@@ -20,6 +23,8 @@ from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
 from adan_core.domain.market import Costs, MarketRules
+from adan_core.learning.environment_options import EnvironmentOptions
+from adan_core.learning.regime import DRIVERS, RegimeHistory, detect_regimes
 from adan_core.learning.segments import Economics, Segment
 
 SIMULATED_CANDLES = 60_000
@@ -50,13 +55,41 @@ def market_rules(settings: Settings, symbol: str) -> MarketRules:
 
 def economics(settings: Settings, symbol: str) -> Economics:
     """Return what trading ``symbol`` costs and allows while learning and judging."""
+    rules = market_rules(settings, symbol)
+    closed = untradable(
+        settings.risk.tiers, rules.minimum_notional, settings.learning.smallest_exposure
+    )
     return Economics(
         cap=settings.learning.exposure_cap,
         band=settings.risk.rebalance_band,
         costs=Costs(settings.costs.fee_rate, settings.costs.slippage_rate),
-        rules=market_rules(settings, symbol),
+        rules=rules,
         stop_loss=settings.risk.stop_loss,
         take_profit=settings.risk.take_profit,
+        funding_rate=settings.costs.funding_rate,
+        behaviour=settings.behaviour.as_tuple(),
+        tiers=tuple(
+            (
+                tier.lower,
+                tier.position_cap,
+                0.0 if tier.name in closed else float(tier.positions),
+                tier.total_exposure,
+                tier.risk_per_trade,
+            )
+            for tier in settings.risk.tiers
+        ),
+        tiered=settings.learning.sizing == "tiers",
+    )
+
+
+def environment_options(settings: Settings, symbols: int) -> EnvironmentOptions:
+    """Return how ``symbols`` are played while the agent learns."""
+    learning = settings.learning
+    return EnvironmentOptions(
+        reward=settings.reward.as_tuple(),
+        symbols=symbols if learning.purse == "shared" else 1,
+        observation_noise=learning.observation_noise,
+        cost_randomisation=learning.cost_randomisation,
     )
 
 
@@ -192,18 +225,40 @@ def segment(
     costs: Economics,
     start: int,
     stop: int,
+    cache: DataCache | None = None,
+    regimes: RegimeHistory | None = None,
 ) -> Segment:
     """Return rows ``start`` to ``stop`` (exclusive) of a series, from the first usable row on.
 
-    DataError if the normaliser was made for another state.
+    ``regimes`` are the detector's over the whole series; without them it is run, or its answer
+    taken out of the cache. DataError if the normaliser was made for another state.
     """
     normaliser.check(frame.schema_hash)
     rows = slice(max(start, frame.ready), stop)
+    known = _known_regimes(series, cache) if regimes is None else _columns_of(regimes)
     return Segment(
         series.open[rows],
         series.high[rows],
         series.low[rows],
         series.close[rows],
         normaliser.apply(frame.market[rows]),
-        costs,
+        costs.on(series.timeframe),
+        known["regime"][rows],
+        known["volatility"][rows],
     )
+
+
+def _known_regimes(series: CandleSeries, cache: DataCache | None) -> Arrays:
+    """Return regime and volatility ratio as known at every close of ``series``."""
+    if cache is None:
+        return _columns_of(detect_regimes(series))
+    key = CacheKey("regime columns", series.content_hash, "", CODE_VERSION)
+    return cache.fetch(key, lambda: _columns_of(detect_regimes(series)))
+
+
+def _columns_of(regimes: RegimeHistory) -> Arrays:
+    volatility = regimes.drivers[:, DRIVERS.index("volatility ratio")]
+    return {
+        "regime": regimes.regimes.astype(np.int8),
+        "volatility": np.ascontiguousarray(volatility),
+    }

@@ -143,18 +143,3 @@ def adaptive_reward(
     for term in range(terms_out.shape[0]):
         total += terms_out[term]
     return max(-bound, min(bound, REWARD_SCALE * total))
-
-
-@compiled
-def reward_terms(before: float, after: float, fees: float, out: Floats) -> None:
-    """Write the two terms of money of one step into ``out``."""
-    _money(before, after, fees, out)
-
-
-@compiled
-def learner_reward(terms: Floats) -> float:
-    """Return what the learner is given for one step: the sum of the terms, scaled, then bounded."""
-    total = 0.0
-    for term in range(terms.shape[0]):
-        total += terms[term]
-    return max(-REWARD_BOUND, min(REWARD_BOUND, REWARD_SCALE * total))

@@ -51,7 +51,8 @@ class RunRecord:
     """Everything a run is determined by; ``settings`` are resolved, ``features`` the file's text.
 
     ``external_hash`` names what was known of external columns, empty where there are none;
-    ``profile`` is the member it trains, empty where the settings of ``learning`` hold as they are.
+    ``profile`` is the member it trains, empty where the settings of ``learning`` hold as they are;
+    ``compute`` is what was measured before the run, if it was: its outcome stands in the settings.
     """
 
     schema_version: int
@@ -68,6 +69,7 @@ class RunRecord:
     library_versions: dict[str, str]
     external_hash: str = ""
     profile: str = ""
+    compute: dict[str, Any] | None = None
 
 
 class RunFolder:

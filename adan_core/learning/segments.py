@@ -1,26 +1,34 @@
 """Stretches of market that accounts are played over, and what trading costs and allows there."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.accounting.purse import TIER_COLUMNS, TIER_LOWER, Limits, Tape
+from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 from adan_core.domain.market import Costs, MarketRules
+from adan_core.domain.time import HOUR, Milliseconds
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Regimes = NDArray[np.int8]
+Integers = NDArray[np.int64]
+
+_FUNDED = 8 * HOUR
+"""What a funding rate is counted for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Economics:
     """What trading one symbol costs and allows; fractions but for the rules' quantities and prices.
 
-    ``funding`` is what holding costs a candle, of the notional; ``behaviour`` the settings of the
-    behaviour engine, none: what is asked for is given. ``tiers`` are the capital tiers in rows of
-    ``purse.TIER_COLUMNS``; they size positions only where ``tiered``, else ``cap`` does.
+    ``funding_rate`` is what holding costs per 8 hours, of the notional, and ``candle`` the
+    milliseconds of a candle, 0 where they are not known yet (see ``on``). ``behaviour`` are the
+    settings of the behaviour engine, none: what is asked for is given. ``tiers`` are the capital
+    tiers in rows of ``purse.TIER_COLUMNS``; they size positions only where ``tiered``, else ``cap``.
     """
 
     cap: float
@@ -29,17 +37,29 @@ class Economics:
     rules: MarketRules
     stop_loss: float
     take_profit: float
-    funding: float = 0.0
+    funding_rate: float = 0.0
     behaviour: tuple[float, ...] = ()
     tiers: tuple[tuple[float, ...], ...] = ()
     tiered: bool = False
+    candle: Milliseconds = 0
+
+    def on(self, timeframe: Timeframe) -> "Economics":
+        """Return the same for candles of ``timeframe``."""
+        return replace(self, candle=timeframe.duration)
 
     def unprotected(self) -> "Economics":
         """Return the same without stop-loss, take-profit and behaviour, as a textbook strategy trades."""
         return replace(self, stop_loss=0.0, take_profit=0.0, behaviour=())
 
     def as_array(self) -> Floats:
-        """Return the figures in the order of ``purse.FIGURES``."""
+        """Return the figures in the order of ``purse.FIGURES``.
+
+        DataError if holding costs something and nobody has said how long a candle is.
+        """
+        if self.funding_rate != 0.0 and self.candle == 0:
+            raise DataError(
+                "a funding rate without the candles' duration", "Economics.on(timeframe)"
+            )
         return np.array(
             [
                 self.cap,
@@ -52,7 +72,7 @@ class Economics:
                 self.rules.minimum_notional,
                 self.stop_loss,
                 self.take_profit,
-                self.funding,
+                self.funding_rate * self.candle / _FUNDED,
             ],
             dtype=np.float64,
         )
@@ -89,10 +109,10 @@ class Segment:
         return int(self.close.shape[0])
 
     def tape(self) -> Tape:
-        """Return the candles and what was known at each close; no copies where there is anything."""
+        """Return the candles and what was known at each close."""
         rows = len(self)
         regime, volatility = self.regime, self.volatility
-        return Tape(
+        return tape_of(
             self.open,
             self.high,
             self.low,
@@ -103,7 +123,10 @@ class Segment:
 
     def part(self, start: int, stop: int) -> "Segment":
         """Return rows ``start`` to ``stop`` (exclusive), without copying."""
-        rows = slice(start, stop)
+        return self.rows(slice(start, stop))
+
+    def rows(self, rows: slice | Integers) -> "Segment":
+        """Return the ``rows`` of that slice, or of those numbers."""
         return Segment(
             self.open[rows],
             self.high[rows],
@@ -116,6 +139,26 @@ class Segment:
         )
 
 
+def aligned(segments: tuple[Segment, ...], open_times: tuple[Integers, ...]) -> tuple[Segment, ...]:
+    """Return the rows that all segments have in common, by their candles' ``open_times``.
+
+    DataError if those are fewer than two: nothing can be played with one purse.
+    """
+    common = open_times[0]
+    for times in open_times[1:]:
+        common = np.intersect1d(common, times, assume_unique=True)
+    if len(common) < 2:
+        raise DataError(
+            f"{len(common)} candles that all {len(segments)} symbols have",
+            "two at least, to be played with one purse",
+            "set learning.purse to own, or take candles of the same time",
+        )
+    return tuple(
+        segment.rows(np.searchsorted(times, common))
+        for segment, times in zip(segments, open_times, strict=True)
+    )
+
+
 def joined(segments: tuple[Segment, ...]) -> tuple[Tape, Singles]:
     """Return the candles and the market rows of all segments, one after the other.
 
@@ -123,8 +166,17 @@ def joined(segments: tuple[Segment, ...]) -> tuple[Tape, Singles]:
     """
     if not segments or any(len(segment) < 2 for segment in segments):
         raise DataError("a market without two candles to step between", "at least two")
-    tapes = [segment.tape() for segment in segments]
-    tape = Tape(
-        *(np.ascontiguousarray(np.concatenate(columns)) for columns in zip(*tapes, strict=True))
-    )
+    columns = zip(*(segment.tape() for segment in segments), strict=True)
+    tape = tape_of(*(np.concatenate(parts) for parts in columns))
     return tape, np.concatenate([segment.market for segment in segments])
+
+
+def tape_of(*columns: NDArray[Any]) -> Tape:
+    """Return views that cannot be written to, in the order of ``Tape``; no copies.
+
+    Wherever the columns come from, a compiled kernel then meets one type of them.
+    """
+    views = [np.ascontiguousarray(column).view() for column in columns]
+    for view in views:
+        view.flags.writeable = False
+    return Tape(*views)

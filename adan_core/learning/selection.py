@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from adan_core.domain.errors import DataError
 from adan_core.learning.environment_kernel import EnvironmentKernel
+from adan_core.learning.environment_options import EnvironmentOptions
 from adan_core.learning.inference import Network
 from adan_core.learning.segments import Segment
 
@@ -14,18 +15,20 @@ WINDOW = 500
 """Candles a validation account lives; the parts are cut into windows run side by side."""
 
 
-def validation_windows(parts: tuple[Segment, ...]) -> tuple[Segment, ...]:
+def validation_windows(parts: tuple[Segment, ...], symbols: int = 1) -> tuple[Segment, ...]:
     """Cut ``parts`` into windows of about ``WINDOW`` candles, all of one length.
 
-    One common length keeps every account in step; up to a window's worth of each part is left out.
+    So many ``symbols`` in a row share a purse; their windows stay beside each other. One common
+    length keeps every account in step; up to a window's worth of each part is left out.
     """
     length = min(WINDOW, *(len(part) for part in parts))
     if length < 2:
         raise DataError("a validation part without two usable candles", "two at least")
     return tuple(
         part.part(start, start + length)
-        for part in parts
-        for start in range(0, len(part) - length + 1, length)
+        for first in range(0, len(parts), symbols)
+        for start in range(0, len(parts[first]) - length + 1, length)
+        for part in parts[first : first + symbols]
     )
 
 
@@ -33,12 +36,19 @@ class Validator:
     """Plays the most probable action over fixed windows; no chance enters, so it disturbs none."""
 
     def __init__(
-        self, parts: tuple[Segment, ...], exposures: tuple[float, ...], capital: float
+        self,
+        parts: tuple[Segment, ...],
+        exposures: tuple[float, ...],
+        capital: float,
+        symbols: int = 1,
     ) -> None:
-        windows = validation_windows(parts)
+        windows = validation_windows(parts, symbols)
+        options = EnvironmentOptions(symbols=symbols)
         self._steps = len(windows[0]) - 1
         self._exposures = np.array(exposures, dtype=np.float64)
-        self._kernel = EnvironmentKernel(windows, len(windows), capital, self._steps, seed=0)
+        self._kernel = EnvironmentKernel(
+            windows, len(windows), capital, self._steps, seed=0, options=options
+        )
 
     @property
     def bars(self) -> int:

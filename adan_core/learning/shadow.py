@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.accounting.account import ACCOUNT_COLUMNS, EQUITY, OPENED, open_account
-from adan_core.accounting.purse import Tape, position_cap, step_purse
+from adan_core.accounting.purse import Tape, position_cap, step_purses
 from adan_core.domain.candles import Candle
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import ModelError
@@ -63,7 +63,7 @@ class ShadowAccount:
         if self._started:
             # The tape holds two candles, so the bar of the entry moves back by one with each.
             self._rows[0, OPENED] -= 1.0
-            step_purse(
+            step_purses(
                 self._rows,
                 self._place,
                 self._figures,
@@ -72,6 +72,7 @@ class ShadowAccount:
                 self._wish[0],
                 self._wish[1],
                 self._wish[2],
+                1,
             )
         self._started = True
         self._wish[:] = np.nan

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from adan_core.domain.errors import SystemFailure
 from adan_core.domain.time import Clock, Milliseconds
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.agent import build_agent
 from adan_core.learning.checkpoint import newest_valid
-from adan_core.learning.environment import TradingVecEnv
-from adan_core.learning.environment_kernel import EnvironmentKernel
+from adan_core.learning.environment import training_environment
+from adan_core.learning.memory_need import memory_needed
 from adan_core.learning.runs import RunFolder
 from adan_core.learning.selection import Validator
 from adan_core.learning.training_plan import TrainingOutcome, TrainingPlan
@@ -22,9 +23,9 @@ from adan_core.resilience.memory import MemoryManager, process_memory
 class TrainingJob:
     """One run from its first step or its last valid checkpoint to its end.
 
-    ``stop``, ``pause``, ``deadline`` and ``memory`` are looked at between steps; however it ends, a
-    checkpoint of the last rollout boundary is on disk when ``run`` returns. Resumed there, the run
-    ends in the same weights, to the bit, as if it had never stopped.
+    ``stop``, ``pause``, the deadline and the memory budget (bytes) are looked at between steps;
+    however it ends, a checkpoint of the last rollout boundary is on disk when ``run`` returns.
+    Resumed there, the run ends in the same weights, to the bit, as if it had never stopped.
     """
 
     def __init__(
@@ -36,38 +37,40 @@ class TrainingJob:
         stop: threading.Event,
         report: Callable[[TrainingProgress], None],
         *,
-        pause: threading.Event | None = None,
-        memory: MemoryManager | None = None,
+        pause: Callable[[], bool] = lambda: False,
+        memory_budget: int | None = None,
+        memory_used: Callable[[], int] = process_memory,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
-        """``wait`` is how a paused job lets seconds pass."""
+        """``pause`` says whether to hold between two steps; ``wait`` lets seconds pass meanwhile."""
         self.plan = plan
         self.folder = folder
         self.clock = clock
         self.deadline = deadline
         self.report = report
-        self.memory = memory
+        self.pause_asked = pause
         self.wait = wait
+        self.memory = (
+            None
+            if memory_budget is None
+            else MemoryManager(memory_budget, self.say, used=memory_used)
+        )
         self._stop = stop
-        self._pause = pause
         self._newest: TrainingProgress | None = None
 
     def run(self, *, resume: bool = False) -> TrainingOutcome:
         """Learn until the steps are done, or there is a reason to end before.
 
-        ModelError if ``resume`` is asked for and no checkpoint is valid.
+        ModelError if ``resume`` is asked for and no checkpoint is valid; SystemFailure if the plan
+        cannot fit into the memory budget.
         """
         plan = self.plan
-        kernel = EnvironmentKernel(
-            plan.training,
-            plan.learning.copies,
-            plan.capital,
-            plan.learning.episode_length,
-            plan.seed,
-        )
-        environment = TradingVecEnv(kernel, plan.learning.exposures)
+        self._check_memory()
+        environment = training_environment(plan)
         agent = build_agent(environment, plan.learning, plan.seed, plan.compute)
-        validator = Validator(plan.validation, plan.learning.exposures, plan.capital)
+        validator = Validator(
+            plan.validation, plan.learning.exposures, plan.capital, plan.options.symbols
+        )
         watch = TrainingWatch(self, environment, validator)
         if resume:
             watch.restore(agent, newest_valid(self.folder.checkpoints, self.say))
@@ -88,10 +91,14 @@ class TrainingJob:
         """Whether somebody wants the job to end."""
         return self._stop.is_set()
 
-    @property
-    def pause_asked(self) -> bool:
-        """Whether somebody wants the job to hold between two steps."""
-        return self._pause is not None and self._pause.is_set()
+    def _check_memory(self) -> None:
+        refusal = "" if self.memory is None else self.memory.refuses(memory_needed(self.plan))
+        if refusal:
+            raise SystemFailure(
+                f"this training cannot fit: {refusal}",
+                "a plan within compute.memory_budget_gigabytes",
+                "fewer candles, smaller learning.copies x learning.steps_per_copy, or a larger budget",
+            )
 
     def publish(self, progress: TrainingProgress) -> None:
         """Write a record to the run's log and hand it to whoever watches."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from adan_core.config.settings import Learning
 from adan_core.domain.training import TrainingState
+from adan_core.learning.environment_options import EnvironmentOptions
 from adan_core.learning.segments import Segment
 
 
@@ -38,6 +39,7 @@ class TrainingPlan:
     validation: tuple[Segment, ...]
     compute: ComputeChoice = field(default_factory=ComputeChoice)
     profile: str = ""
+    options: EnvironmentOptions = field(default_factory=EnvironmentOptions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

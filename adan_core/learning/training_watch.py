@@ -119,7 +119,7 @@ class TrainingWatch(BaseCallback):
         if self._unwatched_since is not None:
             self._timeout.could_not_look(self._job.clock.monotonic() - self._unwatched_since)
             self._unwatched_since = None
-        if self._job.pause_asked:
+        if self._job.pause_asked():
             self._hold()
         if self._ending is None:
             self._ending = self._reason_to_end()
@@ -152,7 +152,7 @@ class TrainingWatch(BaseCallback):
         said = "paused; checkpoint saved, the processor is free"
         self._publish(TrainingState.PAUSED, said)
         report_due = began + _PAUSED_REPORT_SECONDS
-        while job.pause_asked and self._reason_to_end() is None:
+        while job.pause_asked() and self._reason_to_end() is None:
             job.wait(_LOOK_SECONDS)
             if job.clock.monotonic() >= report_due:
                 # Told, so that whoever watches sees it live, but not kept: it says nothing new.
@@ -176,7 +176,7 @@ class TrainingWatch(BaseCallback):
         memory = self._job.memory
         if memory is not None and memory.look() is MemoryLevel.EXCEEDED:
             self._ending = Ending(
-                TrainingState.STOPPED,
+                TrainingState.FAILED,
                 f"out of memory: {memory.described}; checkpoint saved. Smaller copies x "
                 "steps_per_copy or fewer candles need less",
             )

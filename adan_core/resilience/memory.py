@@ -1,5 +1,6 @@
 """A process's memory budget: make room before it is reached, say when it is exceeded."""
 
+import ctypes
 import gc
 from collections.abc import Callable
 from enum import StrEnum
@@ -24,6 +25,14 @@ def process_memory() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def collect_garbage() -> None:
+    """Collect garbage, and hand what the heap no longer needs back to the system where it can."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    if trim is not None:
+        trim(0)
+
+
 class MemoryManager:
     """Holds one process to ``budget`` bytes.
 
@@ -38,7 +47,7 @@ class MemoryManager:
         *,
         used: Callable[[], int] = process_memory,
         drop: Callable[[], object] | None = None,
-        collect: Callable[[], object] = gc.collect,
+        collect: Callable[[], object] = collect_garbage,
     ) -> None:
         if budget <= 0:
             raise ValueError(f"a memory budget is above 0 bytes; got {budget}")

@@ -324,7 +324,7 @@ def watch_over(
     return ServiceWatch(
         serving.champion,
         serving.challenger,
-        {symbol: economics(settings, symbol) for symbol in plan.symbols},
+        {symbol: economics(settings, symbol).on(plan.timeframe) for symbol in plan.symbols},
         settings.account.starting_capital,
         settings.service,
         journal,

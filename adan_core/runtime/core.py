@@ -31,6 +31,7 @@ from adan_core.runtime.assembly import (
 )
 from adan_core.runtime.trading_thread import CorePlan, TradingThread
 from adan_core.runtime.training import TrainingRunner
+from adan_core.runtime.training_queue import open_queue
 from adan_core.security.audit import AuditLog
 from adan_core.security.authorization import current_user, word_matches
 from adan_core.trading.journal import Journal
@@ -89,7 +90,8 @@ class TradingCore:
             secrets.randbelow,
             self._record,
         )
-        self._training = TrainingRunner(plan.home, plan.overrides, clock, self._on_training)
+        queue = open_queue(plan.training_queue, clock, self.warn)
+        self._training = TrainingRunner(plan.home, plan.overrides, clock, self._on_training, queue)
         self._trading = TradingThread(
             plan,
             locations,
@@ -117,13 +119,14 @@ class TradingCore:
         self._kill.start()
         self._health.start()
         self._trading.start()
+        self._training.begin()
 
     def stop(self) -> None:
         """Stop new orders, cancel entries, keep protective stops, close the books, join all threads."""
         if self._stopping.is_set():
             return
         self._stopping.set()
-        self._training.stop()  # it saves its checkpoint while trading ends
+        self._training.end()  # it saves its checkpoint while trading ends
         self._trading.stop()
         self._training.close()
         self._kill.stop()
@@ -176,6 +179,7 @@ class TradingCore:
             training=self._training.progress,
             model=self._trading.model,
             configuration=self._config.status(),
+            training_queue=self._training.queue,
             service=self._trading.service,
         )
 
@@ -186,7 +190,11 @@ class TradingCore:
             CommandKind.FLATTEN: self._flatten,
             CommandKind.REARM: self._rearm,
             CommandKind.START_TRAINING: self._start_training,
+            CommandKind.QUEUE_TRAINING: self._start_training,
+            CommandKind.PAUSE_TRAINING: lambda _: self._training.pause(),
+            CommandKind.RESUME_TRAINING: lambda _: self._training.go_on(),
             CommandKind.STOP_TRAINING: lambda _: self._training.stop(),
+            CommandKind.CANCEL_TRAINING: lambda command: self._training.cancel(command.job_id),
             CommandKind.ACKNOWLEDGE_ALERT: self._acknowledge,
         }
         command = replace(command, reason=command.reason[:_LONGEST_REASON])
@@ -219,9 +227,11 @@ class TradingCore:
     def _start_training(self, command: Command) -> CommandResult:
         if command.training is None:
             return CommandResult(accepted=False, message="what to train was not said")
-        result = self._training.start(command.training)
+        queued = command.kind is CommandKind.QUEUE_TRAINING
+        take_on = self._training.enqueue if queued else self._training.start
+        result = take_on(command.training)
         if result.accepted:
-            self._record("training started", f"{command.training.steps} steps")
+            self._record(result.message, f"{command.training.steps} steps")
         return result
 
     def _acknowledge(self, command: Command) -> CommandResult:

@@ -141,6 +141,7 @@ def launch(
         latch=latch,
         home=options.home,
         overrides=options.overrides,
+        training_queue=None if market.replayed else locations.training_queue,
     )
     core = TradingCore(plan, locations, config, log, clock)
     server = None

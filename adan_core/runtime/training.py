@@ -1,4 +1,4 @@
-"""Training beside trading: a thread that drives one child process and keeps its newest record.
+"""Training beside trading: a thread that drives one child process at a time, from a queue.
 
 Importing the learner's tensors alone stops every thread of a process for a fifth of a second, so
 the learner lives in a child (``adan-core train --progress-json``) whose streams are all
@@ -7,6 +7,7 @@ redirected; a child that runs out of memory does not take the trading core with 
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,7 +20,13 @@ import msgspec
 
 from adan_core.domain.commands import CommandResult
 from adan_core.domain.time import Clock
-from adan_core.domain.training import TrainingProgress, TrainingRequest, TrainingState
+from adan_core.domain.training import (
+    QueuedTraining,
+    TrainingProgress,
+    TrainingRequest,
+    TrainingState,
+)
+from adan_core.runtime.training_queue import TrainingQueue
 
 ENDED = frozenset(
     {
@@ -36,7 +43,10 @@ _NICE = 10
 
 
 class TrainingRunner:
-    """At most one training at a time; ``progress`` is its newest record, frozen."""
+    """At most one training at a time, the others wait in ``queue``; ``progress`` is its newest record.
+
+    A job at work when the core ends, in order or not, goes on from its checkpoint in the next one.
+    """
 
     def __init__(
         self,
@@ -44,15 +54,19 @@ class TrainingRunner:
         overrides: Sequence[str],
         clock: Clock,
         report: Callable[[TrainingProgress], None],
+        queue: TrainingQueue,
     ) -> None:
         self._home = home
         self._overrides = tuple(overrides)
         self._clock = clock
         self._report = report
-        self._guard = threading.Lock()
+        self._queue = queue
+        self._guard = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._newest: TrainingProgress | None = None
+        self._stop_asked = False
+        self._closing = False
 
     @property
     def progress(self) -> TrainingProgress | None:
@@ -60,55 +74,129 @@ class TrainingRunner:
         return self._newest
 
     @property
+    def queue(self) -> tuple[QueuedTraining, ...]:
+        """Every job, the one at work first."""
+        return self._queue.jobs
+
+    @property
     def running(self) -> bool:
         """Whether a child is at work."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._process is not None
+
+    def begin(self) -> None:
+        """Take on what a core before this one has left in the queue."""
+        with self._guard:
+            self._start_next()
 
     def start(self, request: TrainingRequest) -> CommandResult:
         """Start the child; refused while one runs."""
         with self._guard:
             if self.running:
-                return CommandResult(accepted=False, message="a training is running already")
-            try:
-                process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
-                    self._words(request),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,  # ctrl-c in the operator's terminal is not for it
-                    env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                return CommandResult(
+                    accepted=False, message="a training is running already; it can be queued"
                 )
-            except (OSError, ValueError) as error:  # no memory for a child, a NUL in a name
-                return CommandResult(accepted=False, message=f"it cannot be started: {error}")
-            self._process = process
-            self._newest = _first_record(request, self._clock.now())
-            self._thread = threading.Thread(
-                target=self._follow, args=(process,), name="training", daemon=True
-            )
-            self._thread.start()
+            return self.enqueue(request)
+
+    def enqueue(self, request: TrainingRequest) -> CommandResult:
+        """Take a job on for when its turn comes, which is at once if none is at work."""
+        with self._guard:
+            job = self._queue.add(request)
+            if self.running:
+                waiting = sum(1 for one in self.queue if not one.running)
+                return CommandResult(
+                    accepted=True, message=f"queued as number {job.job_id}; {waiting} waiting"
+                )
+            trouble = self._start_next()
+            if trouble:
+                return CommandResult(accepted=False, message=trouble)
         return CommandResult(accepted=True, message="training started")
+
+    def cancel(self, job_id: int | None) -> CommandResult:
+        """Drop a job that waits."""
+        if job_id is None:
+            return CommandResult(accepted=False, message="which training was not said")
+        if self._queue.cancel(job_id):
+            return CommandResult(accepted=True, message=f"training {job_id} will not be started")
+        return CommandResult(accepted=False, message=f"no training {job_id} waits")
+
+    def pause(self) -> CommandResult:
+        """Let the child hold between two steps, its checkpoint on disk; refused unless it learns."""
+        with self._guard:
+            state = None if self._newest is None else self._newest.state
+            if self._process is None or state is not TrainingState.RUNNING:
+                # Before it learns it would not understand the signal.
+                why = "no training is running" if self._process is None else f"it is {state}"
+                return CommandResult(accepted=False, message=f"{why}: there is nothing to pause")
+            self._process.send_signal(signal.SIGUSR1)
+        return CommandResult(accepted=True, message="pausing; a checkpoint is written first")
+
+    def go_on(self) -> CommandResult:
+        """Let a paused child go on; refused if none is paused."""
+        with self._guard:
+            state = None if self._newest is None else self._newest.state
+            if self._process is None or state is not TrainingState.PAUSED:
+                return CommandResult(accepted=False, message="no training is paused")
+            self._process.send_signal(signal.SIGUSR2)
+        return CommandResult(accepted=True, message="going on")
 
     def stop(self) -> CommandResult:
         """Ask the child to save a checkpoint and end; refused when none runs."""
         with self._guard:
-            if not self.running or self._process is None:
+            if self._process is None:
                 return CommandResult(accepted=False, message="no training is running")
+            self._stop_asked = True
             self._process.terminate()
             if self._newest is not None:
                 self._newest = replace(self._newest, state=TrainingState.STOPPING)
         return CommandResult(accepted=True, message="stopping; a checkpoint is written first")
 
+    def end(self) -> None:
+        """Take no job on any more, and ask the child to save a checkpoint and end.
+
+        Its job stays at the head of the queue, unless the operator had stopped it before.
+        """
+        with self._guard:
+            self._closing = True
+            if self._process is not None and not self._stop_asked:
+                self.stop()
+                self._stop_asked = False
+
     def close(self) -> None:
-        """End the child, with a checkpoint if it answers in time, and join the thread."""
-        thread = self._thread
+        """End as ``end`` does, with patience for the checkpoint, and join the thread."""
+        self.end()
+        thread, process = self._thread, self._process
         if thread is None:
             return
-        if self.running:
-            self.stop()
         thread.join(_PATIENCE_SECONDS)
-        if thread.is_alive() and self._process is not None:
-            self._process.kill()
+        if thread.is_alive() and process is not None:
+            process.kill()
             thread.join()
+
+    def _start_next(self) -> str:
+        """Start the job whose turn it is, if there is one; return why it cannot be started."""
+        job = None if self._closing else self._queue.take()
+        if job is None:
+            return ""
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
+                self._words(job.request),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # ctrl-c in the operator's terminal is not for it
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        except (OSError, ValueError) as error:  # no memory for a child, a NUL in a name
+            self._queue.finished(job.job_id)
+            return f"it cannot be started: {error}"
+        self._process = process
+        self._stop_asked = False
+        self._newest = _first_record(job.request, self._clock.now())
+        self._thread = threading.Thread(
+            target=self._follow, args=(process, job), name="training", daemon=True
+        )
+        self._thread.start()
+        return ""
 
     def _words(self, request: TrainingRequest) -> list[str]:
         words = [sys.executable, "-m", "adan_core", "train", "--progress-json", "--seal-later"]
@@ -125,7 +213,7 @@ class TrainingRunner:
             words += ["--resume", request.resume]
         return words
 
-    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+    def _follow(self, process: subprocess.Popen[bytes], job: QueuedTraining) -> None:
         with contextlib.suppress(
             ProcessLookupError
         ):  # it may have ended already; it says why below
@@ -137,19 +225,36 @@ class TrainingRunner:
         assert process.stdout is not None  # noqa: S101 - given as a pipe above
         for line in process.stdout:
             try:
-                self._publish(decoder.decode(line))
+                record = decoder.decode(line)
             except msgspec.DecodeError:
                 last_words.append(line.decode(errors="replace").rstrip())
+                continue
+            self._queue.note_run(job.job_id, record.run_id)
+            self._publish(record)
         code = process.wait()
         drain.join()
-        newest = self._newest
-        if newest is None:
-            return
-        if newest.state not in ENDED:
-            why = last_words[-1] if last_words else f"it ended with code {code} and no word"
-            self._publish(replace(newest, state=TrainingState.FAILED, message=why))
-        elif last_words:  # such as why the model is not sealed yet
-            self._publish(replace(newest, message=last_words[-1]))
+        self._settle(job, code, last_words)
+
+    def _settle(self, job: QueuedTraining, code: int, last_words: Sequence[str]) -> None:
+        """Say how a job ended, take it off the queue if it is done, and start the next."""
+        with self._guard:
+            newest = self._newest
+            if newest is not None and newest.state not in ENDED:
+                why = last_words[-1] if last_words else f"it ended with code {code} and no word"
+                state = TrainingState.FAILED
+                if self._stop_asked or self._closing:
+                    state = TrainingState.STOPPED
+                    why = "stopped; what it learnt since its last checkpoint is learnt again"
+                self._publish(replace(newest, state=state, message=why))
+            elif newest is not None and last_words:  # such as why the model is not sealed yet
+                self._publish(replace(newest, message=last_words[-1]))
+            self._process = None
+            over = newest is not None and newest.state in ENDED - {TrainingState.STOPPED}
+            if self._closing and not self._stop_asked and not over:
+                self._queue.put_back()
+                return
+            self._queue.finished(job.job_id)
+            self._start_next()
 
     def _publish(self, record: TrainingProgress) -> None:
         self._newest = record

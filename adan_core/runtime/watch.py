@@ -39,6 +39,7 @@ from adan_core.trading.witness import FlatPolicy
 
 CONFIRMING: Final = 100
 """Candles in a row under its floor before a model is taken out of service."""
+_SHOWN: Final = 8
 _VOLATILITY: Final = "volatility ratio"
 
 _log = structlog.get_logger()
@@ -313,6 +314,7 @@ class ServiceWatch:
             challenger=None if challenger is None else challenger.standing(),
             challenger_note=self._challenger_note,
             difference=gap,
+            shadow=() if challenger is None else self._journal.history.shadow_decisions(_SHOWN),
             drift=self._drift.reading(),
             aside=self._aside,
         )

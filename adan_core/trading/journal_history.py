@@ -8,6 +8,7 @@ import msgspec
 from adan_core.domain.decisions import Decision, PolicyOutput
 from adan_core.domain.errors import DataError
 from adan_core.domain.portfolio import ClosedTrade
+from adan_core.domain.service import ShadowDecision
 from adan_core.domain.snapshot import EquityPoint
 from adan_core.domain.time import Milliseconds
 from adan_core.trading.journal_file import JournalFile
@@ -93,6 +94,15 @@ class History:
                 self._file.write(
                     "DELETE FROM shadow_decisions WHERE sequence <= ?", (newest - IDLE_DECISIONS,)
                 )
+
+    def shadow_decisions(self, limit: int) -> tuple[ShadowDecision, ...]:
+        """Return the newest decisions of challengers, newest first."""
+        rows = self._file.rows(
+            "SELECT time, symbol, model, target, confidence, equity FROM shadow_decisions "
+            "ORDER BY sequence DESC LIMIT ?",
+            (limit,),
+        )
+        return tuple(ShadowDecision(*row) for row in rows)
 
     def record_equity(self, point: EquityPoint, marks: Mapping[str, float], peak: float) -> None:
         """Add a point to the equity curve and keep the marks and the peak it came from.

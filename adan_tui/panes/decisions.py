@@ -3,6 +3,7 @@
 from adan_core.domain.decisions import ActionType, BehaviourReading, Decision, Vote
 from adan_tui import figures
 from adan_tui.lines import Ink, Line, Picture, Span
+from adan_tui.service import succession_lines
 from adan_tui.text import clean, fit, wrap
 from adan_tui.view import View
 
@@ -17,7 +18,7 @@ _HEADING = "time        symbol    signal confidence      target limits    latenc
 
 def watch(view: View) -> object:
     """Decisions change when one is made."""
-    return view.snapshot and view.snapshot.decisions
+    return view.snapshot and (view.snapshot.decisions, view.snapshot.service)
 
 
 def vote(member: Vote) -> str:
@@ -105,4 +106,6 @@ def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
     newest = sorted(snapshot.decisions, key=lambda decision: decision.time, reverse=True)
     rows = [line for decision in newest for line in _rows(decision, view, width)]
     note = f"{clean(newest[0].model_id, 24)}, market time {figures.zone(utc=view.utc)}"
-    return Picture("Decisions", note, fixed=(((_HEADING, Ink.MUTED),),), rows=tuple(rows))
+    heading: Line = ((_HEADING, Ink.MUTED),)
+    fixed = (*succession_lines(snapshot.service, width), heading)
+    return Picture("Decisions", note, fixed=fixed, rows=tuple(rows))

@@ -3,13 +3,14 @@
 from adan_core.domain.health import CacheHealth, GpuHealth, HealthSnapshot
 from adan_tui import figures
 from adan_tui.lines import Ink, Line, Picture
+from adan_tui.service import standing_lines
 from adan_tui.text import clean
 from adan_tui.view import View
 
 
 def watch(view: View) -> object:
     """Health changes with each reading."""
-    return view.snapshot and view.snapshot.health
+    return view.snapshot and (view.snapshot.health, view.snapshot.service)
 
 
 def _gauge(label: str, percentage: float | None, beside: str, width: int) -> Line:
@@ -74,4 +75,6 @@ def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
         return Picture("Health", figures.MISSING, rows=(none,))
     lag = f"loop lag {figures.latency(health.loop_lag)}"
     note = f"ADAN {figures.size(health.process_memory)}, {lag}"
-    return Picture("Health", note, rows=tuple(_lines(health, width)))
+    service = None if view.snapshot is None else view.snapshot.service
+    rows = (*_lines(health, width), *standing_lines(service))
+    return Picture("Health", note, rows=rows)

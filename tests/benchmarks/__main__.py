@@ -13,6 +13,7 @@ BENCHMARKS = {
     "live-screen": ("starting", "live_screen"),
     "help": ("starting", "help_time"),
     "environment": ("environment_steps", "environment_steps"),
+    "behaviour": ("decision_latency", "behaviour_latency"),
     "features-polars": ("features", "rows_beside_polars"),
     "features-pandas-ta": ("features", "rows_beside_pandas_ta"),
     "features-memory": ("features", "memory_of_features"),
