@@ -34,7 +34,7 @@ from adan_core.trading.database import Durability
 from adan_core.trading.policy import Policy
 
 Answer = Callable[[int], float]
-"""From how many times the policy was asked before to the exposure it wants; may raise."""
+"""From how many times the policy was asked before to the exposure it wants, NaN to stay; may raise."""
 
 
 class Script:
@@ -56,7 +56,9 @@ class Script:
         assert np.isfinite(observation).all()
         number, self.asked = self.asked, self.asked + 1
         exposure = self._answer(number)
-        return PolicyOutput(exposure, 1.0, (Vote("script", exposure, 1.0),), None)
+        abstained = bool(np.isnan(exposure))
+        vote = Vote("script", 0.0 if abstained else exposure, 1.0)
+        return PolicyOutput(exposure, 1.0, (vote,), None, abstained=abstained)
 
     def memory(self) -> dict[str, NDArray[Any]]:
         return {}

@@ -1,4 +1,4 @@
-"""The same actions over the same candles give the same equity: environment, backtest, replay."""
+"""The same actions over the same candles give the same equity: environment, backtest, paper, replay."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+from adan_core.accounting.account import TRADES
+from adan_core.accounting.sizing import DENIALS, TOO_MANY_POSITIONS, TOTAL_EXPOSURE
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import Locations, locate
 from adan_core.config.settings import Settings
@@ -26,12 +28,13 @@ from adan_core.domain.state import Mode
 from adan_core.domain.time import ManualClock
 from adan_core.learning.backtest import run_targets
 from adan_core.learning.bundle import ServiceModel
-from adan_core.learning.environment import TradingEnvironment
-from adan_core.learning.market import feature_set, market_rules
+from adan_core.learning.environment_kernel import EnvironmentKernel
+from adan_core.learning.market import economics, environment_options, feature_set
+from adan_core.learning.regime import DRIVERS, detect_regimes
 from adan_core.learning.segments import Economics, Segment
-from adan_core.runtime.assembly import Places, assemble, costs_of, plan_market
+from adan_core.runtime.assembly import Places, assemble, plan_market
 from adan_core.trading.database import Durability
-from tests.engine_bench import ScriptedModel
+from tests.engine_bench import EngineBench, ScriptedModel
 from tests.support import shared_data
 
 pytestmark = pytest.mark.slow
@@ -73,7 +76,9 @@ class Script:
         assert np.isfinite(observation).all()
         exposure = float(self._exposures[self.asked])
         self.asked += 1
-        return PolicyOutput(exposure, 1.0, (Vote("script", exposure, 1.0),), None)
+        abstained = bool(np.isnan(exposure))
+        vote = Vote("script", 0.0 if abstained else exposure, 1.0)
+        return PolicyOutput(exposure, 1.0, (vote,), None, abstained=abstained)
 
     def memory(self) -> dict[str, NDArray[Any]]:
         return {}
@@ -127,35 +132,45 @@ def test_environment_backtest_and_replay_agree(name: str, locations: Locations) 
     first = replay.first_decision()
     traded = series.slice(first, len(series))
     random = np.random.default_rng(len(series))
-    # Targets that stay for a while, so that stops, take-profits and re-entries all happen.
-    targets = np.repeat(random.choice(EXPOSURES, size=len(traded)), random.integers(1, 40))
+    # Targets that stay for a while, so that stops, take-profits and re-entries all happen, and
+    # abstentions (NaN), which leave whatever is held.
+    targets = np.repeat(
+        random.choice([*EXPOSURES, np.nan], size=len(traded)), random.integers(1, 40)
+    )
     targets = targets[: len(traded)]
-    by_backtest = run_targets(traded, targets[:-1], economics(settings), capital).equity
-    by_environment = environment_equity(traded, targets[:-1], economics(settings), capital)
-    by_replay = replay.equity(targets)
-    np.testing.assert_allclose(by_environment, by_backtest, rtol=1e-9, atol=0.0)
-    np.testing.assert_allclose(by_replay, by_backtest, rtol=1e-9, atol=0.0)
-    assert len(set(by_backtest.round(6))) > len(by_backtest) // 4  # it did trade
-
-
-def environment_equity(
-    series: CandleSeries, targets: NDArray[np.float64], costs: Economics, capital: float
-) -> NDArray[np.float64]:
-    """Step the gymnasium environment through the whole series, action by action."""
+    regimes = detect_regimes(series)
     segment = Segment(
         series.open,
         series.high,
         series.low,
         series.close,
         np.zeros((len(series), 1), dtype=np.float32),
-        costs,
-    )
-    environment = TradingEnvironment((segment,), EXPOSURES, capital, len(series) - 1)
-    environment.reset(seed=1)
+        economics_of(settings, "BTC/USDT"),
+        regimes.regimes.astype(np.int8),
+        regimes.drivers[:, DRIVERS.index("volatility ratio")].copy(),
+    ).part(first, len(series))
+    backtest = run_targets(traded, targets[:-1], segment.economics, capital, segment)
+    by_backtest = backtest.equity
+    by_environment = environment_equity(segment, targets[:-1], capital)
+    by_replay = replay.equity(targets)
+    np.testing.assert_allclose(by_environment, by_backtest, rtol=1e-9, atol=0.0)
+    np.testing.assert_allclose(by_replay, by_backtest, rtol=1e-9, atol=0.0)
+    assert len(set(by_backtest.round(6))) > len(by_backtest) // 4  # it did trade
+    changed = backtest.given[backtest.targets > 0.0] / backtest.targets[backtest.targets > 0.0]
+    assert (np.abs(changed - 1.0) > 0.01).any()  # and the behaviour engine had its say
+    assert (np.abs(changed - 1.0) <= 0.15 + 1e-12).all()
+
+
+def environment_equity(
+    segment: Segment, targets: NDArray[np.float64], capital: float
+) -> NDArray[np.float64]:
+    """Step the environment through the whole segment, target by target."""
+    kernel = EnvironmentKernel((segment,), 1, capital, len(segment) - 1, 0)
+    kernel.begin_in_order()
     equity = [capital]
     for target in targets:
-        *_, info = environment.step(np.int64(EXPOSURES.index(target)))
-        equity.append(info["equity"])
+        kernel.step(np.array([target]))
+        equity.append(kernel.equity(0))
     return np.array(equity)
 
 
@@ -235,14 +250,89 @@ class Replay:
         return np.array(equity)
 
 
-def economics(settings: Settings) -> Economics:
-    """Return the environment's costs and rules under the replay's own settings."""
-    risk = settings.risk
-    return Economics(
-        CAP,
-        risk.rebalance_band,
-        costs_of(settings),
-        market_rules(settings, "BTC/USDT"),
-        risk.stop_loss,
-        risk.take_profit,
+def economics_of(settings: Settings, symbol: str) -> Economics:
+    """Return the environment's costs, limits and behaviour under the replay's own settings."""
+    return replace(economics(settings, symbol), cap=CAP)
+
+
+PURSE = """
+account: {starting_capital: 10000.0}
+market: {symbols: [BTC/SIM, ETH/SIM, SOL/SIM]}
+learning: {sizing: tiers, purse: shared}
+risk:
+  max_order_notional: 1.0e9
+  max_orders_per_minute: 1000000
+  price_collar: 0.9
+  tiers:
+    - {name: small, lower: 0.5, upper: 9900.0, total_exposure: 0.6, position_cap: 0.5,
+       positions: 2, risk_per_trade: 0.05, daily_loss: 0.99, max_drawdown: 0.99}
+    - {name: all, lower: 9900.0, upper: null, total_exposure: 0.9, position_cap: 0.45,
+       positions: 2, risk_per_trade: 0.05, daily_loss: 0.99, max_drawdown: 0.99}
+"""
+FIRST = 4_000
+"""The first simulated candle that a core trades on; those before it warm everything up."""
+
+
+def test_several_symbols_with_one_purse_are_played_as_the_engine_trades_them(
+    tmp_path: Path,
+) -> None:
+    count, symbols = 500, ("BTC/SIM", "ETH/SIM", "SOL/SIM")
+    random = np.random.default_rng(2)
+    kept = np.repeat(random.choice([*EXPOSURES, np.nan], size=(count, 3)), 9, axis=0)[:count]
+    markets = [SimulatedMarket(symbol, Timeframe.parse("5m"), 7) for symbol in symbols]
+    bench = EngineBench.build(
+        tmp_path,
+        markets[0].candles(0, FIRST),
+        lambda asked: float(kept[asked // 3, asked % 3]),
+        PURSE,
+        mode=Mode.PAPER,
     )
+
+    async def trade() -> None:
+        await bench.begin()
+        await bench.play(count)
+        await bench.close()
+
+    asyncio.run(trade())
+    settings = load_settings(locate(tmp_path, {})).settings
+    kernel = EnvironmentKernel(
+        tuple(
+            played(market.candles(0, FIRST + count), economics(settings, market.symbol))
+            for market in markets
+        ),
+        3,
+        settings.account.starting_capital,
+        count,
+        0,
+        environment_options(settings, 3),
+    )
+    kernel.begin_in_order()
+    equity = [settings.account.starting_capital]
+    total = np.zeros(3)
+    for targets in kept[:-1]:
+        kernel.step(targets)
+        equity.append(kernel.equity(0))
+        total += kernel.log_returns
+    np.testing.assert_allclose(np.array(equity), bench.equity, rtol=1e-9, atol=0.0)
+    assert total.sum() == pytest.approx(np.log(equity[-1] / equity[0]), rel=1e-12)
+    denied = dict(zip(DENIALS, kernel.denials.tolist(), strict=True))
+    assert denied[DENIALS[TOO_MANY_POSITIONS]] > 0
+    assert denied[DENIALS[TOTAL_EXPOSURE]] > 0
+    # Twice the count of closed trades: everything happened often enough to differ.
+    assert kernel.accounts[:, TRADES].sum() > 20
+
+
+def played(series: CandleSeries, costs: Economics) -> Segment:
+    """Return the candles that are traded, with what the detector says from the first one on."""
+    regimes = detect_regimes(series)
+    whole = Segment(
+        series.open,
+        series.high,
+        series.low,
+        series.close,
+        np.zeros((len(series), 1), dtype=np.float32),
+        costs,
+        regimes.regimes.astype(np.int8),
+        regimes.drivers[:, DRIVERS.index("volatility ratio")].copy(),
+    )
+    return whole.part(FIRST, len(series))
