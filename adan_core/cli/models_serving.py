@@ -72,9 +72,11 @@ def _promote(arguments: argparse.Namespace, context: Context) -> int:
     from adan_core.learning.gates import judge_gates
     from adan_core.learning.lifecycle import ModelState
     from adan_core.runtime.models import open_service
-    from adan_core.security.authorization import require_word
+    from adan_core.security.audit import AuditLog
+    from adan_core.security.authorization import require_owner, require_word
     from adan_core.security.operator_key import operator_key
 
+    require_owner(context.home.config)
     book = open_service(context.home, context.clock)
     model = book.registry.load(arguments.model)
     after = _target(arguments.to, book.state(model.model_id), model)
@@ -87,15 +89,18 @@ def _promote(arguments: argparse.Namespace, context: Context) -> int:
     if not arguments.json:
         for line in gate_lines(verdict):
             context.say(line)
-    unlocked = unlock(context, passphrase_stdin=arguments.passphrase_stdin)
-    details = {"model": model.model_id, "to": str(after)}
     if not verdict.passed:
         said_no = ", ".join(gate.name for gate in verdict.failed)
-        unlocked.audit.record("model.promoted", f"refused: {said_no}", details)
+        AuditLog(context.home.audit_file, context.clock).record(
+            "model.promoted",
+            f"refused: {said_no}",
+            {"model": model.model_id, "to": str(after)},
+        )
         if arguments.json:
             context.emit({**told, "passed": False, "promoted": False})
         context.warn(f"not promoted: {len(verdict.failed)} of {len(verdict.gates)} gates say no")
         return _REFUSED
+    unlocked = unlock(context, passphrase_stdin=arguments.passphrase_stdin)
     require_word(typed_word(arguments.confirm, PROMOTE_WORD, context), PROMOTE_WORD)
     key = operator_key(unlocked.vault, context.home.operator_public_key, unlocked.audit)
     # The key may have been made just now: a chain that is read again must trust it.

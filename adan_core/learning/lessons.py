@@ -16,7 +16,7 @@ from adan_core.data.cache import DataCache
 from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
-from adan_core.data.split import Period
+from adan_core.data.split import Period, Split
 from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError, ModelError
@@ -79,14 +79,16 @@ def new_lesson(
     now: Milliseconds,
     cache: DataCache | None = None,
     profile: str = "",
+    split: Split | None = None,
 ) -> Lesson:
     """Plan a new run; ``features`` is the feature file's text, ``profile`` the member to train.
 
+    ``split`` says when it trains and validates, the settings' shares where it is left out.
     DataError or ConfigurationError if the candles cannot be learnt from under these settings.
     """
     ladder = ladder_of(settings, series[0].timeframe)
     spec = _known(FeatureSet.parse(features, settings.features), settings, series)
-    parts = prepare_all(series, ladder, spec, settings, cache)
+    parts = prepare_all(series, ladder, spec, settings, cache, split)
     stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
     kind = f"-{profile}" if profile else ""
     record = RunRecord(
@@ -184,16 +186,22 @@ def seal_outcome(
     key: "Ed25519PrivateKey",
     now: Milliseconds,
     evaluation: Mapping[str, Any] | None = None,
+    parent: str | None = None,
 ) -> ModelCard:
-    """Seal what a finished run learnt under ``models`` and return its card."""
-    card = card_of(lesson, outcome, now)
+    """Seal what a finished run learnt under ``models`` and return its card.
+
+    ``parent`` is the model in service that it may follow; nothing of its weights is in the new one.
+    """
+    card = card_of(lesson, outcome, now, parent)
     seal_model(
         models, card, [outcome.weights], lesson.normaliser, lesson.record.features, key, evaluation
     )
     return card
 
 
-def card_of(lesson: Lesson, outcome: TrainingOutcome, now: Milliseconds) -> ModelCard:
+def card_of(
+    lesson: Lesson, outcome: TrainingOutcome, now: Milliseconds, parent: str | None = None
+) -> ModelCard:
     """Return the card of the model that a run has learnt."""
     record = lesson.record
     return ModelCard(
@@ -208,7 +216,7 @@ def card_of(lesson: Lesson, outcome: TrainingOutcome, now: Milliseconds) -> Mode
         members=(member_card(lesson, outcome),),
         rules=voting_rules(settings_of(record)),
         library_versions=record.library_versions,
-        parent=None,
+        parent=parent,
     )
 
 

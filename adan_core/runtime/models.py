@@ -10,7 +10,8 @@ from adan_core.learning.expectation import Expectation
 from adan_core.learning.judgements import judgements_of
 from adan_core.learning.lifecycle import Cause, Lifecycle, ModelState
 from adan_core.learning.registry import ModelRegistry, shipped_models
-from adan_core.learning.service import ServiceBook, market_of
+from adan_core.learning.runs import RunRecord
+from adan_core.learning.service import ServiceBook, market_name, market_of
 from adan_core.runtime.watched import Judged
 from adan_core.security.audit import AuditTrail
 from adan_core.security.operator_key import trusted_keys
@@ -30,6 +31,14 @@ def open_service(locations: Locations, clock: Clock) -> ServiceBook:
     keys = trusted_keys(locations.operator_public_key)
     lifecycle = Lifecycle(locations.lifecycle, keys, registry.shipped_digests(), clock)
     return ServiceBook(registry, lifecycle)
+
+
+def parent_of(locations: Locations, clock: Clock, record: RunRecord) -> str | None:
+    """Return the model in service on the market that a run learnt from; None if there is none."""
+    synthetic = any(data.synthetic for data in record.data)
+    market = market_name(record.feature_schema_hash, synthetic=synthetic)
+    serving = open_service(locations, clock).in_service(market)
+    return None if serving is None else serving.model_id
 
 
 def judged(locations: Locations, registry: ModelRegistry, model: ServiceModel) -> Judged:
