@@ -14,6 +14,7 @@ from adan_core.config.candle_checks import Validation
 from adan_core.config.compute_settings import Compute
 from adan_core.config.environment_settings import Playing
 from adan_core.config.gate_settings import Gates
+from adan_core.config.judgement_settings import Judgement
 from adan_core.config.policy import Applies, Limit, Section
 from adan_core.config.profile_settings import Profiles, Voting
 from adan_core.config.reward_settings import Reward
@@ -291,6 +292,7 @@ class Settings(Section):
     compute: Compute
     profiles: Profiles
     voting: Voting
+    judgement: Judgement
     gates: Gates
     service: Service
     rules: Rules

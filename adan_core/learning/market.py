@@ -171,10 +171,14 @@ def prepare(
     spec: FeatureSet,
     settings: Settings,
     cache: DataCache | None = None,
+    split: Split | None = None,
 ) -> Prepared:
-    """Take the state of ``series`` and split it in time; DataError if a part has no usable rows."""
+    """Take the state of ``series`` and split it in time, by the settings' shares if not by ``split``.
+
+    DataError if a part has no usable rows.
+    """
     frame = cached_frame(series, ladder, spec, cache)
-    split = split_by_fractions(
+    split = split or split_by_fractions(
         series, settings.learning.train_fraction, settings.learning.validation_fraction
     )
     if split.training.stop - frame.ready < 2:
@@ -192,10 +196,13 @@ def prepare_all(
     spec: FeatureSet,
     settings: Settings,
     cache: DataCache | None = None,
+    split: Split | None = None,
 ) -> tuple[Prepared, ...]:
     """Prepare several symbols beside each other: the compiled loops need no interpreter lock."""
     with ThreadPoolExecutor(thread_name_prefix="state") as pool:
-        return tuple(pool.map(lambda one: prepare(one, ladder, spec, settings, cache), series))
+        return tuple(
+            pool.map(lambda one: prepare(one, ladder, spec, settings, cache, split), series)
+        )
 
 
 def fit_normaliser(parts: tuple[Prepared, ...]) -> Normaliser:

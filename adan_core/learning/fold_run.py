@@ -1,0 +1,224 @@
+"""One fold with one seed: learnt on its past, tried on its test, under the usual costs and under stress.
+
+It runs in a process of its own, so what it is told and what it answers are plain data.
+"""
+
+import shutil
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from adan_core.accounting.account import PORTFOLIO_COLUMNS
+from adan_core.accounting.compiled import CODE_VERSION
+from adan_core.config.settings import Settings
+from adan_core.data.features import FeatureSet
+from adan_core.data.frames import cached_frame
+from adan_core.data.series import CandleSeries
+from adan_core.data.split import Split
+from adan_core.data.store import CandleStore
+from adan_core.domain.errors import DataError
+from adan_core.domain.time import Milliseconds, SystemClock
+from adan_core.domain.training import TrainingProgress
+from adan_core.learning.backtest import Backtest, run_policy
+from adan_core.learning.ensemble import EnsemblePolicy
+from adan_core.learning.lessons import Lesson, member_card, new_lesson, voting_rules
+from adan_core.learning.market import economics, segment, with_external
+from adan_core.learning.member import Member, places_of
+from adan_core.learning.networks import network_from
+from adan_core.learning.runs import RunFolder
+from adan_core.learning.segments import Economics
+from adan_core.learning.training import TrainingJob
+from adan_core.learning.training_plan import TrainingOutcome
+from adan_core.resilience.deadline import Deadline
+from adan_core.resilience.files import private_folder, write_atomically
+
+FOLD_SCHEMA_VERSION = 1
+
+USUAL, FEE_STRESS, SLIPPAGE_STRESS = "usual costs", "fee stress", "slippage stress"
+
+
+@dataclass(frozen=True, slots=True)
+class FoldTask:
+    """What to learn and where to try it; ``overlap`` candles of the last test are played again.
+
+    ``settings`` are JSON, ``features`` the feature file's text, ``split`` a split of the data set
+    called ``dataset`` in the store at ``store``; ``folder`` is where the result is kept.
+    """
+
+    fold: int
+    seed: int
+    steps: int
+    settings: str
+    features: str
+    store: str
+    dataset: str
+    split: Split
+    overlap: int
+    profile: str
+    folder: str
+
+    @property
+    def path(self) -> Path:
+        """Where its result lies, or will."""
+        return Path(self.folder) / f"fold{self.fold}-s{self.seed}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of one account over one test, candle by candle.
+
+    ``log_returns``, ``targets`` (NaN where it stayed as it was: None) and ``exposure`` have one
+    entry per candle but the first; ``trade_pnl`` one per closed trade, in quote currency.
+    """
+
+    log_returns: tuple[float, ...]
+    targets: tuple[float | None, ...]
+    exposure: tuple[float, ...]
+    trade_pnl: tuple[float, ...]
+    fees: float
+    traded: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoldResult:
+    """One fold and seed; ``trials`` by kind of costs, ``validation_score`` per 1000 candles."""
+
+    schema_version: int
+    code_version: str
+    fold: int
+    seed: int
+    steps: int
+    selected_at: int
+    validation_score: float
+    weights_hash: str
+    test_start: Milliseconds
+    test_stop: Milliseconds
+    trials: dict[str, Trial]
+
+
+def run_fold(task: FoldTask) -> FoldResult:
+    """Return the result of ``task``, from its place if it lies there, else worked out and put there."""
+    known = finished(task)
+    if known is not None:
+        return known
+    settings = Settings.model_validate_json(task.settings)
+    series = CandleStore(Path(task.store)).read(task.dataset).slice(0, task.split.test.stop)
+    workshop = task.path.with_suffix(".run")
+    shutil.rmtree(workshop, ignore_errors=True)
+    try:
+        lesson, outcome = _learn(task, settings, series, workshop)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+    result = _try(task, settings, series, lesson, outcome)
+    private_folder(task.path.parent)
+    write_atomically(task.path, msgspec.json.encode(result))
+    return result
+
+
+def finished(task: FoldTask) -> FoldResult | None:
+    """Return the result of ``task`` that lies in its place; one of another version is none."""
+    try:
+        result = msgspec.json.decode(task.path.read_bytes(), type=FoldResult)
+    except (OSError, msgspec.DecodeError):
+        return None
+    made_by = (result.schema_version, result.code_version)
+    return result if made_by == (FOLD_SCHEMA_VERSION, CODE_VERSION) else None
+
+
+def _learn(
+    task: FoldTask, settings: Settings, series: CandleSeries, workshop: Path
+) -> tuple[Lesson, TrainingOutcome]:
+    clock = SystemClock()
+    lesson = new_lesson(
+        settings,
+        task.features,
+        (series,),
+        task.dataset,
+        task.steps,
+        task.seed,
+        clock.now(),
+        profile=task.profile,
+        split=task.split,
+    )
+    run = RunFolder.create(workshop, lesson.record)
+    job = TrainingJob(lesson.plan, run, clock, Deadline(clock, None), threading.Event(), _quiet)
+    return lesson, job.run()
+
+
+def _quiet(_progress: TrainingProgress) -> None:
+    """Say nothing: the folds are what progress is counted in."""
+
+
+def _try(
+    task: FoldTask,
+    settings: Settings,
+    series: CandleSeries,
+    lesson: Lesson,
+    outcome: TrainingOutcome,
+) -> FoldResult:
+    usual = economics(settings, series.symbol)
+    stress = settings.judgement
+    fee, slippage = usual.costs.fee_rate, usual.costs.slippage_rate
+    costs = {
+        USUAL: usual,
+        FEE_STRESS: _with_costs(usual, fee * stress.stressed_fee, slippage),
+        SLIPPAGE_STRESS: _with_costs(usual, fee, slippage * stress.stressed_slippage),
+    }
+    spec = with_external(FeatureSet.parse(task.features, settings.features), settings)
+    ladder = settings.ladders[series.timeframe]
+    frame = cached_frame(series, ladder, spec, None)
+    start = task.split.test.start - task.overlap
+    if start < frame.ready:
+        raise DataError(
+            f"a test from candle {start}", f"one from {frame.ready}, where states begin"
+        )
+    tested = series.slice(start, task.split.test.stop)
+    market = frame.columns
+    card = member_card(lesson, outcome)
+    trials = {}
+    for name, own in costs.items():
+        part = segment(series, frame, lesson.normaliser, own, start, task.split.test.stop)
+        network = network_from(card.algorithm, outcome.weights, card.levels)
+        member = Member(card, network, places_of(card.columns, market))
+        policy = EnsemblePolicy(
+            lesson.record.run_id,
+            (member,),
+            voting_rules(settings),
+            len(market) + len(PORTFOLIO_COLUMNS),
+        )
+        trials[name] = _trial(run_policy(tested, part, policy, settings.account.starting_capital))
+    return FoldResult(
+        schema_version=FOLD_SCHEMA_VERSION,
+        code_version=CODE_VERSION,
+        fold=task.fold,
+        seed=task.seed,
+        steps=outcome.steps,
+        selected_at=outcome.selected_at,
+        validation_score=outcome.score,
+        weights_hash=outcome.weights_hash,
+        test_start=int(tested.close_time[0]),
+        test_stop=int(tested.close_time[-1]),
+        trials=trials,
+    )
+
+
+def _with_costs(usual: Economics, fee_rate: float, slippage_rate: float) -> Economics:
+    return replace(
+        usual, costs=replace(usual.costs, fee_rate=fee_rate, slippage_rate=slippage_rate)
+    )
+
+
+def _trial(run: Backtest) -> Trial:
+    returns: NDArray[np.float64] = np.diff(np.log(run.equity))
+    return Trial(
+        log_returns=tuple(returns.tolist()),
+        targets=tuple(None if np.isnan(target) else target for target in run.targets.tolist()),
+        exposure=tuple(run.exposure.tolist()),
+        trade_pnl=tuple(trade.pnl for trade in run.trades),
+        fees=run.fees,
+        traded=run.traded,
+    )
