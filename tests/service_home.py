@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import Locations, locate
 from adan_core.config.settings import Settings
+from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
 from adan_core.data.store import CandleStore
 from adan_core.domain.alerts import Severity
@@ -128,10 +129,11 @@ class ServiceHome:
         wants: float,
         parent: str | None = None,
         expectation: Expectation | None = None,
+        normaliser: Normaliser = NORMALISER,
     ) -> ServiceModel:
         """Seal a model that always wants the same, and keep a good judgement of it."""
         made = replace(card(model_id), parent=parent)
-        seal_model(self.locations.models, made, [opinion(wants)], NORMALISER, FEATURES, self.key)
+        seal_model(self.locations.models, made, [opinion(wants)], normaliser, FEATURES, self.key)
         digest = self.book().registry.digest(model_id)
         keep_judgement(
             self.locations.evaluations,

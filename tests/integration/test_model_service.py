@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from adan_core.runtime.choice import choose_model
 from adan_core.runtime.tenure import market_time_decided
 from adan_core.runtime.watch import CONFIRMING
 from tests.service_home import SETTINGS, ServiceHome, WatchBench, band, path
+from tests.unit.learning.test_registry import NORMALISER
 
 pytestmark = pytest.mark.slow
 
@@ -346,3 +348,45 @@ def test_a_model_s_parent_is_what_a_roll_back_puts_back_unless_it_failed_itself(
     third = book.step_down(book.registry.load("b"), Cause.DEMOTED, "fell, too")
     assert third.successor is None
     assert set(states(home).values()) == {ModelState.RETIRED}
+
+
+def test_drift_of_the_market_and_of_the_actions_is_told_as_it_is_crossed(tmp_path: Path) -> None:
+    calm, wild = 1600, 400
+    rng = np.random.default_rng(2)
+    quiet = path((calm + wild, 0.0))
+    shocks = np.concatenate((np.zeros(calm), rng.normal(0.0, 0.02, wild)))
+    close = quiet.close * np.exp(np.cumsum(shocks))
+    opening = np.concatenate(([100.0], close[:-1]))
+    market = replace(
+        quiet,
+        open=opening,
+        high=np.maximum(opening, close),
+        low=np.minimum(opening, close),
+        close=close,
+    )
+
+    async def story() -> None:
+        home = ServiceHome(tmp_path)
+        # It learnt on returns of a tenth of a percent, and in its judgement it was never flat.
+        fitted = replace(NORMALISER, mean=np.zeros(3), deviation=np.array([0.001, 0.5, 0.5]))
+        always = replace(band(), mix=((1.0, 1.0),), entropy=0.0)
+        home.seal("calm", 0.0, expectation=always, normaliser=fitted)
+        home.promote("calm")
+        bench = WatchBench.build(home, market, home.serving("calm"))
+        await bench.begin()
+        await bench.play(market, 0, calm)
+        assert set(bench.codes()) == {"drift of the actions"}
+        assert "differ from its judgement's by 1.00" in bench.alarms[0][2]
+        assert bench.parts.watch is not None
+        drift = bench.parts.watch.status().drift
+        assert drift is not None
+        assert (drift.outside, drift.mix_distance) == (0.0, pytest.approx(1.0))
+        await bench.play(market, calm, len(market))
+        assert set(bench.codes()) == {"drift of the actions", "drift of the market"}
+        drift = bench.parts.watch.status().drift
+        assert drift is not None
+        assert drift.outside is not None
+        assert drift.outside > drift.outside_limit
+        await bench.close()
+
+    asyncio.run(story())
