@@ -1,9 +1,6 @@
-"""Performance figures: published answers, N/A with its reason, and what must hold always."""
+"""Performance figures: N/A with its reason, and what must hold always."""
 
-import csv
-import json
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,69 +11,6 @@ from hypothesis.extra import numpy as arrays
 from adan_core.domain.time import DAY, HOUR
 from adan_core.learning import metrics
 from adan_core.learning.metrics import Floats, UncomputableError
-from tests.support import shared_data
-
-PERIODS = {"daily": 252.0, "weekly": 52.0, "monthly": 12.0}
-
-
-def known_cases() -> list[tuple[dict[str, Any], list[float]]]:
-    folder = shared_data() / "known_answers" / "empyrical"
-    content = json.loads((folder / "empyrical_cases.json").read_text())
-    found = []
-    for case in content["cases"]:
-        returns = content["series"][case["args"]["returns"]]["values"]
-        found.append((case, [0.0 if value is None else value for value in returns]))
-    return found
-
-
-def equity_of(returns: list[float]) -> Floats:
-    return np.cumprod(np.array([1.0, *(1.0 + value for value in returns)]))
-
-
-def test_empyrical_known_answers() -> None:
-    checked = 0
-    for case, returns in known_cases():
-        name, expected = case["function"], case["expected"]
-        if not isinstance(expected, float) or len(returns) < 2:
-            continue
-        if case["args"].get("risk_free") or case["args"].get("starting_value"):
-            continue
-        equity = equity_of(returns)
-        period = PERIODS[case["args"].get("period", "daily")]
-        # empyrical leaves a missing first return out of the sample; so does this comparison.
-        sample = np.array(returns)
-        if case["args"]["returns"] == "mixed_returns":
-            sample = sample[1:]
-        years = len(returns) / period
-        if name == "max_drawdown":
-            found = -metrics.max_drawdown(equity)
-        elif name == "cum_returns_final":
-            found = metrics.total_return(equity)
-        elif name == "annual_return":
-            found = metrics.annual_return(equity, years)
-        elif name == "calmar_ratio":
-            found = metrics.calmar_ratio(equity, years)
-        elif name == "sharpe_ratio":
-            found = metrics.sharpe_ratio(sample, period)
-        elif name == "annual_volatility":
-            if case["args"].get("alpha", 2.0) != 2.0:
-                continue
-            found = metrics.volatility(sample, period)
-        else:
-            continue
-        assert found == pytest.approx(expected, abs=6e-5), case
-        checked += 1
-    assert checked >= 15
-
-
-def test_bacon_downside_deviation() -> None:
-    folder = shared_data() / "known_answers" / "performanceanalytics"
-    expected = json.loads((folder / "bacon_expected.json").read_text())
-    rows = list(csv.reader((folder / "portfolio_bacon.csv").read_text().splitlines()))[1:]
-    returns = np.array([float(row[1]) for row in rows])
-    published = expected["DownsideDeviation(portfolio_bacon[,1], MAR)"]
-    found = metrics.downside_deviation(returns, published["MAR"])
-    assert round(found, published["decimals"]) == published["expected"]
 
 
 def test_sortino_and_tail_by_hand() -> None:
