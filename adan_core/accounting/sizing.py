@@ -18,6 +18,7 @@ BELOW_TIERS: Final = 3
 TOO_MANY_POSITIONS: Final = 4
 TOTAL_EXPOSURE: Final = 5
 RISK_PER_TRADE: Final = 6
+BELOW_BAND: Final = 7
 DENIALS: Final = (
     "",
     "below the venue's minimum",
@@ -26,6 +27,7 @@ DENIALS: Final = (
     "as many positions as the tier allows",
     "total exposure of the tier",
     "risk per trade of the tier",
+    "an entry smaller than the rebalancing band",
 )
 
 
@@ -149,7 +151,7 @@ def _sized(
     else:
         wanted = target * cap * equity / (close * (1.0 + slippage) * (1.0 + fee_rate))
         if abs(wanted - quantity) * close < band * cap * equity:
-            return 0.0, NOT_DENIED
+            return 0.0, BELOW_BAND if quantity == 0.0 else NOT_DENIED
     if wanted >= quantity:
         buy = round_down(wanted - quantity, lot)
         if buy < minimum_quantity or buy * close < minimum_notional or buy <= 0.0:

@@ -223,7 +223,7 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
     """Let ``policy`` decide at each close but the last, seeing its own position, and return the run.
 
     ``segment`` is ``series`` with the normalised state of each candle; DataError if they differ
-    in length.
+    in length, ConfigurationError for a short where none is allowed.
     """
     if len(segment) != len(series):
         raise DataError(f"{len(segment)} states for {len(series)} candles", "one for each")
@@ -244,6 +244,8 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
         observation[columns:] = portfolio
         regime = int(tape.regime[bar])
         answer = policy.decide(series.symbol, float(series.close[bar]), observation, regime)
+        if answer.target_exposure < 0.0:
+            segment.economics.check_sides(answer.target_exposure)
         wishes[:, bar] = (
             answer.target_exposure,
             np.nan if answer.stop_loss is None else answer.stop_loss,

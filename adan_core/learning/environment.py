@@ -79,6 +79,7 @@ class TradingEnvironment(gymnasium.Env[NDArray[np.float32], Any]):
     ) -> None:
         symbols = options.symbols
         self._kernel = EnvironmentKernel(segments, symbols, capital, episode_length, seed, options)
+        self._kernel.economics.check_sides(min(exposures, default=0.0))
         self._actions = _Actions(exposures, dead_band)
         observed = _observations(symbols, self._kernel.observations.shape[1])
         self.observation_space = cast("gymnasium.spaces.Space[NDArray[np.float32]]", observed)
@@ -153,6 +154,7 @@ class TradingVecEnv(VecEnv):
         dead_band: float | None = None,
     ) -> None:
         self.render_mode = None
+        kernel.economics.check_sides(min(exposures, default=0.0))
         self._actions = _Actions(exposures, dead_band)
         super().__init__(
             kernel.copies,

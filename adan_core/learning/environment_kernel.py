@@ -174,16 +174,17 @@ class EnvironmentKernel:
                 f"a multiple of {options.symbols}",
                 "set learning.copies, or learning.purse to own",
             )
+        tape, market = joined(segments)
         self.copies = copies
+        self.economics = segments[0].economics
         self.capital = capital
         self.episode_length = episode_length
-        tape, market = joined(segments)
         self._world = World(
             tape,
             market,
             _spans(segments, episode_length, options.symbols),
             np.stack([segment.economics.as_array() for segment in segments]),
-            segments[0].economics.limits(),
+            self.economics.limits(),
             np.array(options.reward, dtype=np.float64),
             capital,
             options.symbols,

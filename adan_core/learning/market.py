@@ -79,6 +79,7 @@ def economics(settings: Settings, symbol: str) -> Economics:
             for tier in settings.risk.tiers
         ),
         tiered=settings.learning.sizing == "tiers",
+        short=settings.account.short,
     )
 
 

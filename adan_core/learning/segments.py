@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from adan_core.accounting.purse import TIER_COLUMNS, TIER_LOWER, Limits, Tape
 from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import DataError
+from adan_core.domain.errors import ConfigurationError, DataError
 from adan_core.domain.market import Costs, MarketRules
 from adan_core.domain.time import HOUR, Milliseconds
 
@@ -29,6 +29,7 @@ class Economics:
     milliseconds of a candle, 0 where they are not known yet (see ``on``). ``behaviour`` are the
     settings of the behaviour engine, none: what is asked for is given. ``tiers`` are the capital
     tiers in rows of ``purse.TIER_COLUMNS``; they size positions only where ``tiered``, else ``cap``.
+    Without ``short`` nothing is sold that is not held.
     """
 
     cap: float
@@ -42,6 +43,7 @@ class Economics:
     tiers: tuple[tuple[float, ...], ...] = ()
     tiered: bool = False
     candle: Milliseconds = 0
+    short: bool = False
 
     def on(self, timeframe: Timeframe) -> "Economics":
         """Return the same for candles of ``timeframe``."""
@@ -50,6 +52,15 @@ class Economics:
     def unprotected(self) -> "Economics":
         """Return the same without stop-loss, take-profit and behaviour, as a textbook strategy trades."""
         return replace(self, stop_loss=0.0, take_profit=0.0, behaviour=())
+
+    def check_sides(self, lowest: float) -> None:
+        """Refuse (ConfigurationError) a target exposure below 0 where shorts are not allowed."""
+        if lowest < 0.0 and not self.short:
+            raise ConfigurationError(
+                f"a target exposure of {lowest:g}",
+                "0 or more: what is not held is not sold",
+                "set account.short to true, or choose a model that is long or flat",
+            )
 
     def as_array(self) -> Floats:
         """Return the figures in the order of ``purse.FIGURES``.

@@ -31,6 +31,7 @@ from adan_core.learning.regime import RegimeDetector
 from adan_core.runtime.watch import ServiceWatch
 from adan_core.runtime.watched import Judged, Succession
 from adan_core.trading.behaviour import DynamicBehaviorEngine
+from adan_core.runtime.spot import refuse_what_spot_cannot
 from adan_core.trading.database import Durability
 from adan_core.trading.desk import Desk
 from adan_core.trading.doubt import DoubtLimits, MarketDoubt
@@ -240,8 +241,9 @@ def assemble(
 
     With ``serving`` the model is watched beside its judgement and its challenger.
 
-    Raises ModelError if the model reads another state than the settings describe.
+    Raises ModelError if the model reads another state than the settings describe, or goes short.
     """
+    refuse_what_spot_cannot(settings, model)
     ladder = settings.ladders[plan.timeframe]
     spec = feature_set(settings, locations)
     if model.normaliser.schema_hash != spec.schema_hash(ladder):

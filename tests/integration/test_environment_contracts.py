@@ -1,5 +1,8 @@
 """The environment under gymnasium's and Stable-Baselines3's own checkers, and their contract."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
@@ -11,8 +14,10 @@ from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError
 from adan_core.domain.market import Costs, MarketRules
+from adan_core.learning.actions import exposures_of
 from adan_core.learning.environment import TradingEnvironment, TradingVecEnv
 from adan_core.learning.environment_kernel import EnvironmentKernel
+from adan_core.learning.environment_options import EnvironmentOptions
 from adan_core.learning.segments import Economics, Segment
 
 EXPOSURES = (0.0, 0.5, 1.0)
@@ -43,12 +48,64 @@ def segment(series: CandleSeries) -> Segment:
     )
 
 
-def test_gymnasium_s_checker_is_content(segment: Segment) -> None:
-    gymnasium_check(TradingEnvironment((segment,), EXPOSURES, 10_000.0, 50), skip_render_check=True)
+KINDS: dict[str, tuple[dict[str, Any], tuple[float, ...], float | None]] = {
+    "discrete": ({}, EXPOSURES, None),
+    "discrete, one purse for three": ({"symbols": 3}, EXPOSURES, None),
+    "continuous": ({}, EXPOSURES, 0.25),
+    "continuous, one purse for three": ({"symbols": 3}, EXPOSURES, 0.25),
+    "long and short": ({}, (-1.0, 0.0, 1.0), None),
+    "continuous, long and short": ({}, (-1.0, 0.0, 1.0), 0.25),
+    "noise and dearer costs": (
+        {"observation_noise": 0.1, "cost_randomisation": 0.5},
+        EXPOSURES,
+        None,
+    ),
+}
 
 
-def test_sb3_s_checker_is_content(segment: Segment) -> None:
-    sb3_check(TradingEnvironment((segment,), EXPOSURES, 10_000.0, 50), warn=True)
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, segment: Segment) -> TradingEnvironment:
+    words, exposures, dead_band = KINDS[request.param]
+    either_way = replace(segment, economics=replace(segment.economics, short=True))
+    options = EnvironmentOptions(**words)
+    parts = tuple(
+        either_way.part(300 * place, 300 * place + 300) for place in range(options.symbols)
+    )
+    return TradingEnvironment(parts, exposures, 10_000.0, 50, options=options, dead_band=dead_band)
+
+
+def test_both_checkers_are_content(kind: TradingEnvironment) -> None:
+    gymnasium_check(kind, skip_render_check=True)
+    sb3_check(kind, warn=True)
+
+
+def test_actions_that_are_numbers_reach_flat_and_both_ends() -> None:
+    actions = np.array([-1.0, -0.6, -0.1, 0.0, 0.2, 0.6, 1.0], dtype=np.float32)
+    np.testing.assert_allclose(
+        exposures_of(actions, 0.0, 1.0, 0.25), [0.0, 0.0, 0.45, 0.5, 0.6, 1.0, 1.0], atol=1e-7
+    )
+    np.testing.assert_allclose(
+        exposures_of(actions, -1.0, 1.0, 0.25), [-1.0, -0.6, 0.0, 0.0, 0.0, 0.6, 1.0], atol=1e-7
+    )
+
+
+def test_a_short_needs_leave(segment: Segment) -> None:
+    with pytest.raises(ConfigurationError, match=r"account\.short"):
+        TradingEnvironment((segment,), (-1.0, 0.0, 1.0), 10_000.0, 50)
+
+
+def test_what_could_not_be_done_is_said(segment: Segment) -> None:
+    dear = replace(segment.economics.rules, minimum_notional=6_000.0)
+    costly = replace(segment, economics=replace(segment.economics, rules=dear))
+    environment = TradingEnvironment((costly,), EXPOSURES, 10_000.0, 50)
+    environment.reset(seed=1)
+    said = [environment.step(np.int64(action))[4]["denied"] for action in (0, 1, 2)]
+    assert said == [("",), ("below the venue's minimum",), ("",)]
+    many = TradingVecEnv(EnvironmentKernel((costly,), 4, 10_000.0, 50, 0), EXPOSURES)
+    many.reset()
+    for _ in range(5):
+        many.step(np.array([0, 1, 1, 2]))
+    assert many.denied == {"below the venue's minimum": 10}
 
 
 def test_an_episode_tells_its_equity_and_terms(segment: Segment) -> None:
@@ -57,7 +114,7 @@ def test_an_episode_tells_its_equity_and_terms(segment: Segment) -> None:
     total, steps, ended = 0.0, 0, False
     while not ended:
         _, _, terminated, truncated, info = environment.step(np.int64(steps % 3))
-        total += sum(info["terms"].values())
+        total += info["terms"]["market"] + info["terms"]["costs"]
         steps += 1
         ended = terminated or truncated
     assert steps == 50
