@@ -43,7 +43,7 @@ class HealthSnapshot:
     """One reading of the machine; ``gpu_note`` says why no GPU is shown.
 
     Percentages are 0-100, memory and disk in bytes, ``loop_lag`` in milliseconds; ``cache`` is the
-    core's own.
+    core's own, ``memory_budget`` what its process may take.
     """
 
     taken_at: Milliseconds
@@ -58,3 +58,4 @@ class HealthSnapshot:
     gpus: tuple[GpuHealth, ...]
     gpu_note: str
     cache: CacheHealth | None
+    memory_budget: int | None = None

@@ -25,7 +25,8 @@ class TrainingRequest:
     """What the operator asks to be trained.
 
     ``dataset`` names a stored data set (None: the built-in simulated market); ``timeout`` is in
-    seconds (None: none); ``resume`` names a run to go on with.
+    seconds (None: none); ``resume`` names a run to go on with; ``profile`` the member to train,
+    ``all`` for the four of them, empty for an agent without one.
     """
 
     dataset: str | None
@@ -33,6 +34,7 @@ class TrainingRequest:
     seed: int
     timeout: float | None
     resume: str | None = None
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a training computes fastest on, measured on its own shapes and chosen with a reason."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -10,8 +10,7 @@ import torch
 from adan_core.config.settings import Settings
 from adan_core.domain.time import Clock
 from adan_core.learning.agent import build_agent
-from adan_core.learning.environment import TradingVecEnv
-from adan_core.learning.environment_kernel import EnvironmentKernel
+from adan_core.learning.environment import training_environment
 from adan_core.learning.training_plan import ComputeChoice, TrainingPlan
 
 # Whatever is not faster by more than measurements scatter is not worth a departure from the settings.
@@ -89,7 +88,16 @@ class ComputeOptimizer:
     trials learn with agents of their own, so that nothing of them reaches the run.
     """
 
-    def __init__(self, plan: TrainingPlan, clock: Clock, *, cpus: int, batches: bool) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        clock: Clock,
+        *,
+        cpus: int,
+        batches: bool,
+        compilers: Sequence[str] = ("c++", "g++", "clang++"),
+    ) -> None:
+        self._compilers = compilers
         self._plan = plan
         self._clock = clock
         self._cpus = cpus
@@ -138,7 +146,7 @@ class ComputeOptimizer:
         """Measure ``candidates`` in turns, so that a busy moment meets them all alike."""
         measured: list[Trial | _Learner] = []
         for candidate in candidates:
-            missing = _missing(candidate)
+            missing = self._missing(candidate)
             measured.append(
                 Trial(candidate, None, note=missing) if missing else self._prepared(candidate)
             )
@@ -149,10 +157,18 @@ class ComputeOptimizer:
                 learner.take_turn()
         return [one.trial() if isinstance(one, _Learner) else one for one in measured]
 
+    def _missing(self, candidate: Candidate) -> str:
+        """Return what this machine lacks for ``candidate``; empty if nothing."""
+        if candidate.compute.device == "cuda" and not torch.cuda.is_available():
+            return "no CUDA device here"
+        if candidate.compute.compile and not any(map(shutil.which, self._compilers)):
+            return "not available: no C++ compiler here"
+        return ""
+
     def _prepared(self, candidate: Candidate) -> "Trial | _Learner":
-        learner = _Learner(self._plan, candidate, self._clock)
         # torch's compiler speaks through many kinds of RuntimeError, and the tools it calls.
         try:
+            learner = _Learner(self._plan, candidate, self._clock)
             learner.warm_up()
         except (RuntimeError, OSError, ImportError) as error:
             words = str(error).strip().splitlines() or [type(error).__name__]
@@ -195,14 +211,7 @@ class _Learner:
         learning = plan.learning.model_copy(
             update={"threads": candidate.threads, "batch_size": candidate.batch_size}
         )
-        kernel = EnvironmentKernel(
-            plan.training,
-            plan.learning.copies,
-            plan.capital,
-            plan.learning.episode_length,
-            plan.seed,
-        )
-        environment = TradingVecEnv(kernel, plan.learning.exposures)
+        environment = training_environment(plan)
         self._agent = build_agent(environment, learning, plan.seed, candidate.compute)
         self._candidate = candidate
         self._clock = clock
@@ -231,15 +240,6 @@ class _Learner:
         began = self._clock.monotonic()
         self._agent.learn(self._steps, log_interval=None, reset_num_timesteps=False)  # type: ignore[arg-type]
         return self._clock.monotonic() - began
-
-
-def _missing(candidate: Candidate) -> str:
-    """Return what this machine lacks for ``candidate``; empty if nothing."""
-    if candidate.compute.device == "cuda" and not torch.cuda.is_available():
-        return "no CUDA device here"
-    if candidate.compute.compile and not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        return "not available: no C++ compiler here"
-    return ""
 
 
 def applied(settings: Settings, chosen: Candidate) -> Settings:

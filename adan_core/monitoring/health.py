@@ -14,6 +14,7 @@ from adan_core.domain.health import CacheHealth, GpuHealth, HealthSnapshot
 from adan_core.domain.time import Clock, Milliseconds
 from adan_core.monitoring.alerts import AlertManager
 from adan_core.monitoring.gpu import GpuReading, read_gpus
+from adan_core.resilience.memory import MemoryLevel, MemoryManager, process_memory
 
 Reading = TypeVar("Reading")
 
@@ -43,7 +44,7 @@ def read_machine(clock: Clock, disk: Path, cache: Callable[[], CacheHealth]) -> 
         memory_percent=memory.percent,
         memory_used=memory.total - memory.available,
         memory_total=memory.total,
-        process_memory=psutil.Process().memory_info().rss,
+        process_memory=process_memory(),
         disk_percent=usage.percent,
         disk_free=usage.free,
         cache=cache(),
@@ -114,16 +115,19 @@ class HealthMonitor:
         alerts: AlertManager,
         loop_lag: Callable[[], float | None],
         cache: Callable[[], CacheHealth],
+        memory: MemoryManager,
         gpus: Callable[[], GpuReading] = read_gpus,
     ) -> None:
         """``loop_lag`` returns the trading loop's delay in milliseconds, None while not known.
 
-        ``cache`` may look at the disk: it is asked in the machine's own probe.
+        ``cache`` may look at the disk: it is asked in the machine's own probe; ``memory`` holds this
+        process to its budget with each reading.
         """
         self._settings = settings
         self._clock = clock
         self._alerts = alerts
         self._loop_lag = loop_lag
+        self._memory = memory
         self._judging = threading.Lock()
         self._levels: dict[str, Severity] = {}
         self._machine = _Probe(
@@ -169,6 +173,7 @@ class HealthMonitor:
             gpus=gpus,
             gpu_note=note,
             cache=machine.cache,
+            memory_budget=self._memory.budget,
         )
 
     def _gpu_picture(self) -> tuple[tuple[GpuHealth, ...], str]:
@@ -209,6 +214,7 @@ class HealthMonitor:
                     self._level(
                         code, level, f"{code.lower()} {found:.0f} % used, limit {limit:g} %"
                     )
+                self._level("MEMORY BUDGET", *self._budget())
             for probe in (self._machine, self._gpus):
                 silent = probe.silent_for()
                 hangs = silent > limits.no_answer_seconds + limits.health_seconds
@@ -218,6 +224,11 @@ class HealthMonitor:
                     f"{probe.name}: "
                     + (probe.failure if probe.failure else f"no answer for {silent:.0f} s"),
                 )
+
+    def _budget(self) -> tuple[Severity | None, str]:
+        level = self._memory.look()
+        severity = {MemoryLevel.PRESSED: Severity.WARNING, MemoryLevel.EXCEEDED: Severity.CRITICAL}
+        return severity.get(level), f"this process holds {self._memory.described}"
 
     def _level(self, code: str, level: Severity | None, message: str) -> None:
         """Raise an alert when a condition begins or worsens; what lasts is on the screen anyway."""

@@ -58,6 +58,11 @@ class MemoryManager:
         self._collect = collect
         self._tried_at = 0
 
+    @property
+    def budget(self) -> int:
+        """What the process may take, bytes."""
+        return self._budget
+
     def limit(self, budget: int) -> None:
         """Take on another budget, from the next look on."""
         self._budget = budget

@@ -26,6 +26,7 @@ from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.monitoring.alerts import AlertManager
 from adan_core.monitoring.health import HealthMonitor
 from adan_core.monitoring.logging import LogSystem
+from adan_core.resilience.memory import GIGABYTE, MemoryManager
 from adan_core.runtime.assembly import (
     open_exchange,
 )
@@ -74,6 +75,9 @@ class TradingCore:
         self._cache = DataCache(
             locations.data_cache, cache.memory_bytes, cache.disk_bytes, self.warn
         )
+        self._memory = MemoryManager(
+            _budget(settings), lambda words: self.warn(f"this core: {words}"), drop=self._drop_cache
+        )
         self._health = HealthMonitor(
             monitoring,
             locations.state,
@@ -81,6 +85,7 @@ class TradingCore:
             self._alerts,
             self._watch,
             lambda: self._cache.statistics,
+            self._memory,
         )
         self._kill = KillSwitch(
             plan.latch,
@@ -107,6 +112,7 @@ class TradingCore:
         self._sequence = 0
         config.subscribe(("monitoring",), self._monitoring_changed)
         config.subscribe(("cache",), self._cache_changed)
+        config.subscribe(("compute",), self._compute_changed)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -179,8 +185,8 @@ class TradingCore:
             training=self._training.progress,
             model=self._trading.model,
             configuration=self._config.status(),
-            training_queue=self._training.queue,
             service=self._trading.service,
+            training_queue=self._training.queue,
         )
 
     def submit(self, command: Command) -> CommandResult:
@@ -293,6 +299,15 @@ class TradingCore:
     def _cache_changed(self, settings: Settings) -> None:
         self._cache.limit(settings.cache.memory_bytes, settings.cache.disk_bytes)
 
+    def _compute_changed(self, settings: Settings) -> None:
+        self._memory.limit(_budget(settings))
+
+    def _drop_cache(self) -> None:
+        """Forget what the cache holds in memory; the disk has it still."""
+        cache = self._config.settings.cache
+        self._cache.limit(0, cache.disk_bytes)
+        self._cache.limit(cache.memory_bytes, cache.disk_bytes)
+
     def _on_training(self, record: TrainingProgress) -> None:
         if record.state is TrainingState.FAILED:
             self._alarm("training", Severity.WARNING, f"training failed: {record.message}")
@@ -314,3 +329,8 @@ class TradingCore:
     def _record(self, action: str, detail: str) -> None:
         _log.info(action, detail=detail)
         self._audit.record(action, "done", {"detail": detail})
+
+
+def _budget(settings: Settings) -> int:
+    """Return the bytes a process may take under ``settings``."""
+    return int(settings.compute.memory_budget_gigabytes * GIGABYTE)

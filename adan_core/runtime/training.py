@@ -14,11 +14,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from adan_core.domain.commands import CommandResult
+from adan_core.domain.errors import SystemFailure
 from adan_core.domain.time import Clock
 from adan_core.domain.training import (
     QueuedTraining,
@@ -211,6 +213,8 @@ class TrainingRunner:
             words += ["--timeout", str(request.timeout)]
         if request.resume is not None:
             words += ["--resume", request.resume]
+        if request.profile:
+            words += ["--profile", request.profile]
         return words
 
     def _follow(self, process: subprocess.Popen[bytes], job: QueuedTraining) -> None:
@@ -223,14 +227,15 @@ class TrainingRunner:
         drain.start()
         decoder = msgspec.json.Decoder(TrainingProgress)
         assert process.stdout is not None  # noqa: S101 - given as a pipe above
-        for line in process.stdout:
-            try:
-                record = decoder.decode(line)
-            except msgspec.DecodeError:
-                last_words.append(line.decode(errors="replace").rstrip())
-                continue
-            self._queue.note_run(job.job_id, record.run_id)
-            self._publish(record)
+        with process.stdout as lines:
+            for line in lines:
+                try:
+                    record = decoder.decode(line)
+                except msgspec.DecodeError:
+                    last_words.append(line.decode(errors="replace").rstrip())
+                    continue
+                self._on_disk(partial(self._queue.note_run, job.job_id, record.run_id))
+                self._publish(record)
         code = process.wait()
         drain.join()
         self._settle(job, code, last_words)
@@ -248,13 +253,21 @@ class TrainingRunner:
                 self._publish(replace(newest, state=state, message=why))
             elif newest is not None and last_words:  # such as why the model is not sealed yet
                 self._publish(replace(newest, message=last_words[-1]))
-            self._process = None
             over = newest is not None and newest.state in ENDED - {TrainingState.STOPPED}
-            if self._closing and not self._stop_asked and not over:
-                self._queue.put_back()
-                return
-            self._queue.finished(job.job_id)
+            kept = self._closing and not self._stop_asked and not over
+            self._on_disk(
+                self._queue.put_back if kept else partial(self._queue.finished, job.job_id)
+            )
+            self._process = None
             self._start_next()
+
+    def _on_disk(self, change: Callable[[], object]) -> None:
+        """Change the queue; a disk that refuses is said, but stops no training."""
+        try:
+            change()
+        except SystemFailure as error:
+            if self._newest is not None:
+                self._publish(replace(self._newest, message=str(error)))
 
     def _publish(self, record: TrainingProgress) -> None:
         self._newest = record
@@ -263,8 +276,9 @@ class TrainingRunner:
 
 def _collect(process: subprocess.Popen[bytes], last_words: deque[str]) -> None:
     assert process.stderr is not None  # noqa: S101 - given as a pipe
-    for line in process.stderr:
-        last_words.append(line.decode(errors="replace").rstrip())
+    with process.stderr as lines:
+        for line in lines:
+            last_words.append(line.decode(errors="replace").rstrip())
 
 
 def _first_record(request: TrainingRequest, now: int) -> TrainingProgress:

@@ -26,8 +26,9 @@ class _File:
 class TrainingQueue:
     """Jobs in the order of their turns; the first may be the one at work.
 
-    ``path`` None keeps them in memory alone. Every change is on disk before it returns. DataError
-    if the file is damaged or of another version.
+    ``path`` None keeps them in memory alone. Every change is on disk before it returns; SystemFailure
+    if the disk refuses (it holds in memory all the same). DataError if the file is damaged or of
+    another version.
     """
 
     def __init__(self, path: Path | None, clock: Clock) -> None:
@@ -91,11 +92,9 @@ class TrainingQueue:
     def _keep(self, jobs: tuple[QueuedTraining, ...], next_id: int | None = None) -> None:
         number = self._content.next_id if next_id is None else next_id
         content = _File(QUEUE_SCHEMA_VERSION, number, jobs)
-        if content == self._content:
-            return
-        if self._path is not None:
+        changed, self._content = content != self._content, content
+        if changed and self._path is not None:
             write_atomically(self._path, msgspec.json.format(msgspec.json.encode(content)))
-        self._content = content
 
 
 def open_queue(path: Path | None, clock: Clock, complain: Callable[[str], None]) -> TrainingQueue:

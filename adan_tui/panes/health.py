@@ -74,7 +74,10 @@ def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
         none: Line = (("N/A: no reading yet, the first takes a second.", Ink.MUTED),)
         return Picture("Health", figures.MISSING, rows=(none,))
     lag = f"loop lag {figures.latency(health.loop_lag)}"
-    note = f"ADAN {figures.size(health.process_memory)}, {lag}"
+    own = figures.size(health.process_memory)
+    if health.memory_budget is not None:
+        own += f" of {figures.size(health.memory_budget)}"
+    note = f"ADAN {own}, {lag}"
     service = None if view.snapshot is None else view.snapshot.service
     rows = (*_lines(health, width), *standing_lines(service))
     return Picture("Health", note, rows=rows)

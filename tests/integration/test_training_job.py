@@ -5,10 +5,13 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from stable_baselines3 import PPO
 
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
@@ -16,19 +19,29 @@ from adan_core.config.settings import Settings
 from adan_core.data.features import FeatureSet
 from adan_core.data.series import CandleSeries
 from adan_core.data.synthetic import SimulatedMarket
-from adan_core.domain.errors import ConfigurationError, DataError, ModelError, UsageError
-from adan_core.domain.time import ManualClock, SystemClock
+from adan_core.domain.errors import (
+    ConfigurationError,
+    DataError,
+    ModelError,
+    SystemFailure,
+    UsageError,
+)
+from adan_core.domain.time import Clock, ManualClock, SystemClock
 from adan_core.domain.training import TrainingProgress, TrainingState
-from adan_core.learning.checkpoint import checkpoints
+from adan_core.learning import training_watch
+from adan_core.learning.checkpoint import Checkpoint, checkpoints, decode
+from adan_core.learning.compute import ComputeOptimizer, applied
 from adan_core.learning.inference import Network, probabilities
-from adan_core.learning.lessons import Lesson, new_lesson, old_lesson, settings_of
+from adan_core.learning.lessons import Lesson, new_lesson, old_lesson, resolved, settings_of
 from adan_core.learning.market import feature_text, fit_normaliser, ladder_of, prepare_all
 from adan_core.learning.member import Member
+from adan_core.learning.reward import REWARD_TERMS
 from adan_core.learning.runs import RunFolder
+from adan_core.learning.selection import Validator
 from adan_core.learning.training import TrainingJob
-from adan_core.learning.training_plan import TrainingOutcome
+from adan_core.learning.training_plan import ComputeChoice, TrainingOutcome
 from adan_core.resilience.deadline import Deadline
-from tests.members import member_card
+from tests.unit.learning.test_registry import member_card
 
 SMALL = (
     "learning.copies=16",
@@ -63,8 +76,10 @@ def learn(
     stop: threading.Event | None = None,
     deadline: Deadline | None = None,
     report: Callable[[TrainingProgress], None] = lambda _record: None,
+    clock: Clock | None = None,
+    **more: Any,  # noqa: ANN401 - the job's own
 ) -> TrainingOutcome:
-    clock = SystemClock()
+    clock = clock or SystemClock()
     job = TrainingJob(
         lesson.plan,
         folder,
@@ -72,6 +87,7 @@ def learn(
         deadline or Deadline(clock, None),
         stop or threading.Event(),
         report,
+        **more,
     )
     return job.run(resume=resume)
 
@@ -96,8 +112,6 @@ def uninterrupted(
 
 def final_digest(run: RunFolder) -> str:
     """Return the digest of the last weights of a run, not only of the best."""
-    from adan_core.learning.checkpoint import decode
-
     arrays = decode(checkpoints(run.checkpoints)[-1].read_bytes()).arrays
     return digest({name: arrays[name] for name in arrays if name.startswith(("policy.", "adam."))})
 
@@ -181,6 +195,218 @@ def test_the_deadline_leaves_a_valid_checkpoint(
     assert learn(lesson, run, resume=True).state is TrainingState.FINISHED
 
 
+class _Pause:
+    """Is asked for at the boundary after ``steps``, and ends once ``waits`` waits have passed."""
+
+    def __init__(self, steps: int, waits: int) -> None:
+        self._left = steps // 16
+        self._waits = waits
+
+    def __call__(self) -> bool:
+        self._left -= 1
+        return self._left < 0 < self._waits
+
+    def wait(self, seconds: float) -> None:
+        assert 0.0 < seconds <= 1.0  # whoever waits leaves the processor to others
+        self._waits -= 1
+
+
+@pytest.mark.slow
+def test_pause_holds_between_steps_with_a_checkpoint_and_goes_on_to_the_same_bits(
+    settings: Settings,
+    candles: CandleSeries,
+    tmp_path: Path,
+    uninterrupted: tuple[TrainingOutcome, str],
+) -> None:
+    lesson = plan(settings, candles, tmp_path)
+    run = RunFolder.create(tmp_path, lesson.record)
+    records: list[TrainingProgress] = []
+    saved: list[int] = []
+    pause = _Pause(3 * ROLLOUT + 40, waits=50)
+
+    def wait(seconds: float) -> None:
+        saved.append(len(checkpoints(run.checkpoints)))
+        pause.wait(seconds)
+
+    outcome = learn(lesson, run, pause=pause, wait=wait, report=records.append)
+    assert saved == [1] * 50
+    (paused,) = [one for one in records if one.state is TrainingState.PAUSED]
+    assert paused.steps == 3 * ROLLOUT
+    assert outcome.state is TrainingState.FINISHED
+    assert outcome.weights_hash == uninterrupted[0].weights_hash
+    assert final_digest(run) == uninterrupted[1]
+
+
+@pytest.mark.slow
+def test_a_pause_longer_than_the_deadline_ends_with_a_valid_checkpoint_and_is_no_learning_time(
+    settings: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    lesson = plan(settings, candles, tmp_path)
+    run = RunFolder.create(tmp_path, lesson.record)
+    clock = ManualClock()
+    records: list[TrainingProgress] = []
+    outcome = learn(
+        lesson,
+        run,
+        clock=clock,
+        deadline=Deadline(clock, 600.0),
+        pause=_Pause(2 * ROLLOUT + 40, waits=10**9),
+        wait=lambda seconds: clock.advance(int(seconds * 1_000)),
+        report=records.append,
+    )
+    assert outcome.state is TrainingState.TIMED_OUT
+    assert outcome.steps == 2 * ROLLOUT
+    # It shows how long is left while it is paused, and ends before the deadline, not at it.
+    left = [one.deadline_in for one in records if one.state is TrainingState.PAUSED]
+    assert left[0] == 600.0
+    assert len(left) > 500
+    assert records[-1].deadline_in is not None
+    assert records[-1].deadline_in > 0.0
+    kept = (run.path / "progress.jsonl").read_text()
+    assert kept.count('"paused"') == 1
+    assert learn(lesson, run, resume=True).state is TrainingState.FINISHED
+
+
+@pytest.mark.slow
+def test_stop_ends_a_paused_training(
+    settings: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    lesson = plan(settings, candles, tmp_path)
+    run = RunFolder.create(tmp_path, lesson.record)
+    stop = threading.Event()
+    outcome = learn(lesson, run, stop=stop, pause=lambda: True, wait=lambda _seconds: stop.set())
+    assert outcome.state is TrainingState.STOPPED
+    assert len(checkpoints(run.checkpoints)) == 1
+
+
+@pytest.mark.slow
+def test_the_time_a_checkpoint_takes_is_kept_back_from_the_deadline(
+    settings: Settings, candles: CandleSeries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each save takes 20 s, each update 30 s of 300: the last save begins while it still fits."""
+    lesson = plan(settings, candles, tmp_path)
+    lesson = dataclasses.replace(lesson, plan=dataclasses.replace(lesson.plan, steps=10**6))
+    run = RunFolder.create(tmp_path, lesson.record)
+    clock = ManualClock()
+    real = training_watch.save_checkpoint
+
+    def slow_save(folder: Path, checkpoint: Checkpoint) -> Path:
+        clock.advance(20_000)
+        return real(folder, checkpoint)
+
+    monkeypatch.setattr(training_watch, "save_checkpoint", slow_save)
+    monkeypatch.setattr(PPO, "train", lambda _agent: clock.advance(30_000))
+    deadline = Deadline(clock, 300.0)
+    outcome = learn(lesson, run, clock=clock, deadline=deadline)
+    assert outcome.state is TrainingState.TIMED_OUT
+    assert outcome.steps > 2 * ROLLOUT
+    assert not deadline.expired  # it was whole before the time was up
+    assert decode(checkpoints(run.checkpoints)[-1].read_bytes()).steps == outcome.steps
+
+
+@pytest.mark.slow
+def test_early_stop_finishes_when_no_validation_is_better_and_says_so(
+    settings: Settings, candles: CandleSeries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_watch, "ROLLOUTS_PER_VALIDATION", 1)
+    scores = iter([0.0, 1.0, 0.5, 1.0, 0.2, 9.0, 9.0])
+    monkeypatch.setattr(Validator, "score", lambda _validator, _network: next(scores))
+    lesson = plan(settings, candles, tmp_path)
+    impatient = lesson.plan.learning.model_copy(update={"early_stop_validations": 3})
+    lesson = dataclasses.replace(lesson, plan=dataclasses.replace(lesson.plan, learning=impatient))
+    run = RunFolder.create(tmp_path, lesson.record)
+    records: list[TrainingProgress] = []
+    # It is stopped and resumed on the way: that counts no validation twice.
+    stopped = learn(lesson, run, stop=_StopAfter(3 * ROLLOUT + 20))
+    assert stopped.state is TrainingState.STOPPED
+    outcome = learn(lesson, run, resume=True, report=records.append)
+    assert outcome.state is TrainingState.FINISHED
+    assert (outcome.steps, outcome.selected_at, outcome.score) == (4 * ROLLOUT, ROLLOUT, 1.0)
+    assert "no better validation score 3 times in a row" in records[-1].message
+    again = learn(lesson, run, resume=True)
+    assert (again.state, again.steps) == (TrainingState.FINISHED, 4 * ROLLOUT)
+    assert again.weights_hash == outcome.weights_hash
+
+
+@pytest.mark.slow
+def test_out_of_its_memory_budget_a_training_saves_and_ends_in_words(
+    settings: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    lesson = plan(settings, candles, tmp_path)
+    run = RunFolder.create(tmp_path, lesson.record)
+    used = iter([100, *[10_000_000_000] * 4])
+    said: list[str] = []
+    outcome = learn(
+        lesson,
+        run,
+        memory_budget=8_000_000_000,
+        memory_used=lambda: next(used),
+        report=lambda record: said.append(record.message),
+    )
+    assert outcome.state is TrainingState.FAILED
+    assert "collected garbage and dropped caches" in said[0]
+    assert "out of memory: 9.31 GB of a budget of 7.45 GB; checkpoint saved" in outcome.reason
+    assert learn(lesson, run, resume=True).state is TrainingState.FINISHED
+
+
+def test_a_training_that_cannot_fit_is_refused_with_the_figure(
+    settings: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    lesson = plan(settings, candles, tmp_path)
+    large = lesson.plan.learning.model_copy(update={"copies": 100_000, "steps_per_copy": 1_000})
+    lesson = dataclasses.replace(lesson, plan=dataclasses.replace(lesson.plan, learning=large))
+    run = RunFolder.create(tmp_path, lesson.record)
+    with pytest.raises(SystemFailure, match=r"about \d+\.\d\d GB are needed"):
+        learn(lesson, run, memory_budget=8 * 1024**3)
+
+
+@pytest.mark.slow
+def test_what_was_measured_to_compute_fastest_is_the_runs_own_and_changes_no_bit_of_it(
+    settings: Settings,
+    candles: CandleSeries,
+    tmp_path: Path,
+    uninterrupted: tuple[TrainingOutcome, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_passed: object) -> None:
+        raise RuntimeError("this compiler knows no such machine")
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    lesson = plan(settings, candles, tmp_path)
+    measured = ComputeOptimizer(
+        lesson.plan, SystemClock(), cpus=1, batches=False, compilers=("python3",)
+    ).measure()
+    trials = {trial.candidate.name: trial for trial in measured.trials}
+    own = trials["cpu, 1 thread, float32, batch 256"]
+    assert own.steps_per_second is not None
+    assert own.steps_per_second > 0.0
+    assert trials["cuda, float32, batch 256"].note == "no CUDA device here"
+    assert trials["cpu, 1 thread, bfloat16, batch 256"].steps_per_second is not None
+    (compiled,) = [trial for name, trial in trials.items() if "compiled" in name]
+    assert compiled.steps_per_second is None
+    assert compiled.note == "not available: this compiler knows no such machine"
+    assert "batch sizes were not tried" in measured.reason
+    # As if nothing had been measured: the same bits.
+    chosen = resolved(lesson, applied(settings, own.candidate), measured.record())
+    run = RunFolder.create(tmp_path, chosen.record)
+    outcome = learn(chosen, run)
+    assert outcome.weights_hash == uninterrupted[0].weights_hash
+    # Another choice is the run's from then on, and is what is resumed and reproduced.
+    other = dataclasses.replace(own.candidate, compute=ComputeChoice(precision="bfloat16"))
+    rounded = resolved(lesson, applied(settings, other), measured.record())
+    first = learn(rounded, RunFolder.create(tmp_path / "first", rounded.record))
+    record = RunFolder.open(tmp_path / "first", "latest").record()
+    assert record.compute is not None
+    assert record.compute["reason"] == measured.reason
+    again = old_lesson(record, (candles,))
+    assert again.plan.compute == other.compute
+    second = RunFolder.create(tmp_path / "second", record)
+    learn(again, second, stop=_StopAfter(2 * ROLLOUT + 40))
+    resumed = learn(old_lesson(record, (candles,)), second, resume=True)
+    assert resumed.weights_hash == first.weights_hash
+    assert first.weights_hash != outcome.weights_hash
+
+
 @pytest.mark.slow
 def test_a_corrupt_newest_checkpoint_is_skipped_with_a_word(
     settings: Settings,
@@ -220,9 +446,14 @@ def test_progress_says_what_the_learner_does(
     assert last.state is TrainingState.FINISHED
     assert last.steps == last.total_steps == STEPS
     for name in ("steps_per_second", "reward", "policy_loss", "value_loss", "entropy",
-                 "kl_divergence", "explained_variance", "memory_bytes"):  # fmt: skip
+                 "kl_divergence", "explained_variance", "memory_bytes", "clip_fraction",
+                 "validation_score", "selected_at"):  # fmt: skip
         assert getattr(last, name) is not None, name
     assert last.remaining == 0.0
+    assert last.seed == 3
+    assert last.deadline_in is last.reserve is None
+    assert set(last.reward_terms) == set(REWARD_TERMS)
+    assert last.reward_terms["costs"] < 0.0
     lines = (run.path / "progress.jsonl").read_text().splitlines()
     assert len(lines) == len(records)
     assert all('"schema_version":1' in line for line in lines)
@@ -325,8 +556,8 @@ def test_the_numpy_network_is_the_trained_one(
     np.testing.assert_allclose(network.values(observations), values, atol=1e-6)
     actions, _ = agent.predict(observations, deterministic=True)
     columns = np.arange(network.inputs)
-    member = Member(member_card("test"), network, columns)
-    carried = np.zeros((1, 0), dtype=np.float32)
-    decided = [member.opinion(row, 0.0, carried) for row in observations]
+    card = dataclasses.replace(member_card("test"), columns=(), exposures=(0.0, 1.0))
+    member = Member(card, network, columns)
+    decided = [member.opinion(row, 0.0) for row in observations]
     assert [answer.exposure for answer in decided] == [float(one) for one in actions]
     assert decided[0].value == pytest.approx(values[0] / 100.0, abs=1e-7)

@@ -17,6 +17,7 @@ from adan_core.monitoring import health as module
 from adan_core.monitoring.alerts import AlertManager
 from adan_core.monitoring.gpu import GpuReading, read_gpus
 from adan_core.monitoring.health import HealthMonitor, MachineReading, read_machine
+from adan_core.resilience.memory import MemoryManager
 
 PATIENCE = 20.0
 LIMITS: Monitoring = load_settings(locate(Path("nowhere"), {})).settings.monitoring
@@ -31,6 +32,8 @@ class Machine:
         self.clock = ManualClock(5_000)
         self.said: list[Alert] = []
         self.memory = self.disk = 10.0
+        self.held = 500
+        self.room_made: list[str] = []
         self.read = Event()
         self.gpu_asked = Event()
         self.gpu_may_answer = Event()
@@ -45,6 +48,7 @@ class Machine:
             manager,
             lambda: 1.5,
             lambda: CACHE,
+            MemoryManager(1_000, self.room_made.append, used=lambda: self.held),
             self.gpus,
         )
 
@@ -123,6 +127,23 @@ def test_a_limit_crossed_is_said_once_and_again_when_it_worsens(machine: Machine
         ("DISK", Severity.CRITICAL),
     ]
     assert [alert.repeats for alert in machine.alerts.alerts()] == [0, 0, 0]
+
+
+def test_the_processes_own_memory_is_held_to_its_budget(machine: Machine) -> None:
+    machine.held = 950
+    machine.monitor.start()
+    machine.reads_twice()
+    assert len(machine.room_made) == 1
+    assert [(alert.code, alert.severity) for alert in machine.said] == [
+        ("MEMORY BUDGET", Severity.WARNING)
+    ]
+    machine.held = 1_100
+    machine.reads_twice()
+    assert machine.said[1].severity is Severity.CRITICAL
+    assert "of a budget of" in machine.said[1].message
+    picture = machine.monitor.snapshot()
+    assert picture is not None
+    assert picture.memory_budget == 1_000
 
 
 def test_a_probe_that_hangs_is_said_and_its_old_figures_are_not_shown(machine: Machine) -> None:
