@@ -216,8 +216,8 @@ class ServiceWatch:
         why = ""
         if shadow.drawdown > expectation.max_drawdown:
             why = (
-                f"it fell {shadow.drawdown:.1%} from its peak, and its judgement lets one expect "
-                f"{expectation.max_drawdown:.1%} at most"
+                f"it fell {shadow.drawdown:.2%} from its peak, and its judgement lets one expect "
+                f"{expectation.max_drawdown:.2%} at most"
             )
         elif self._below >= CONFIRMING and floor is not None:
             why = (

@@ -87,7 +87,7 @@ def test_automatic_demotion_closes_what_is_held_and_lets_the_parent_follow(tmp_p
         await bench.play(TURNED, RISE, RISE + 30)
         (told,) = [alarm for alarm in bench.alarms if alarm[0] == "demotion of bull"]
         assert told[1] is Severity.CRITICAL
-        assert "from its peak, and its judgement lets one expect 3.0% at most" in told[2]
+        assert "from its peak, and its judgement lets one expect 3.00% at most" in told[2]
         assert "calm follows once nothing is held" in told[2]
         assert bench.held == 0.0
         sold = bench.parts.journal.fills(1)[0]
