@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from adan_core.learning.reward import REWARD_TERMS
 from tests.support import shared_data
 
 pytestmark = pytest.mark.slow
@@ -60,6 +61,11 @@ def test_a_model_is_trained_sealed_listed_judged_and_run(home: Path, sample: str
     assert trained["state"] == "finished"
     assert trained["seed"] == 5
     model = trained["model_id"]
+    # The adaptive reward at work, term by term: all of it but the first two is shaping.
+    log = next(home.rglob("progress.jsonl")).read_text().splitlines()
+    terms = json.loads(log[-1])["reward_terms"]
+    assert list(terms) == list(REWARD_TERMS)
+    assert all(terms[name] < 0.0 for name in ("costs", "drawdown", "turnover", "consistency"))
     listed = document("models", "list", "--json")["models"]
     assert listed[0]["model_id"] == model
     assert listed[0]["signer"] == "operator"
