@@ -24,7 +24,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "rearm": ("allow trading again after a kill (asks for a typed word)", "control"),
     "train": ("train a model on candles", "train"),
     "evaluate": ("judge a model out of sample, net of costs", "evaluate"),
+    "walk-forward": ("judge a way of learning over the whole history", "walk_forward"),
     "backtest": ("run a model or a plain strategy over candles", "backtest"),
+    "prove": ("show on markets of known worth that the agent learns what can be learnt", "prove"),
     "data": ("fetch, import, list, check, export or make candles", "data"),
     "sandbox": ("serve a SIMULATED exchange, to try ADAN against", "sandbox"),
     "models": ("sealed models: list, judge, put into service, move", "models"),
@@ -75,7 +77,7 @@ def _global_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _main_parser() -> argparse.ArgumentParser:
-    commands = "\n".join(f"  {name:<10}{summary}" for name, (summary, _) in COMMANDS.items())
+    commands = "\n".join(f"  {name:<14}{summary}" for name, (summary, _) in COMMANDS.items())
     parser = _Parser(
         prog="adan-core",
         usage="adan-core [--home FOLDER] [--set KEY=VALUE] COMMAND ...",

@@ -72,6 +72,26 @@ class Locations:
         return self.data / "runs"
 
     @property
+    def proofs(self) -> Path:
+        """What `adan-core prove` has found, one file per market and seed."""
+        return self.data / "proofs"
+
+    @property
+    def walk_forwards(self) -> Path:
+        """Folds and seeds that were worked out, a folder per question asked."""
+        return self.data / "walk_forwards"
+
+    @property
+    def studies(self) -> Path:
+        """Searches for better settings, one file each."""
+        return self.data / "studies"
+
+    @property
+    def test_looks(self) -> Path:
+        """Which test periods were looked at: chained rows."""
+        return self.data / "test_looks.jsonl"
+
+    @property
     def journal(self) -> Path:
         """Intents, orders, fills and decisions (SQLite)."""
         return self.state / "journal.sqlite"

@@ -1,0 +1,164 @@
+"""A walk-forward from its request to its judgement: tasks, the work, the leak check, the look at the test."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from adan_core.config.settings import Settings
+from adan_core.data.cache import DataCache
+from adan_core.data.features import FeatureSet
+from adan_core.data.frames import cached_frame
+from adan_core.data.series import CandleSeries
+from adan_core.data.split import Split, split_by_fractions
+from adan_core.domain.errors import DataError, ModelError
+from adan_core.learning.executor import Executor
+from adan_core.learning.fold_run import FoldResult, FoldTask, finished, run_fold
+from adan_core.learning.folds import folds
+from adan_core.learning.leakcheck import check
+from adan_core.learning.leakcheck_changes import History
+from adan_core.learning.leakcheck_instants import choose_instants
+from adan_core.learning.leakcheck_stages import program_pipeline
+from adan_core.learning.market import ladder_of, with_external
+from adan_core.learning.profiles import terms_of
+from adan_core.learning.test_ledger import TestPeriod, recipe_of
+
+# Enough to meet every awkward place of a ladder; `adan-core data leakcheck` looks longer.
+_CHECKED_CANDLES = 6_000
+_CHECKED_INSTANTS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeRun:
+    """A way of learning to be judged on one data set: what it is called, and every task of it.
+
+    ``recipe`` names the way of learning, ``subject`` this very question about it.
+    """
+
+    dataset: str
+    profile: str
+    recipe: str
+    subject: str
+    splits: tuple[Split, ...]
+    tasks: tuple[FoldTask, ...]
+
+    def period(self, series: CandleSeries) -> TestPeriod:
+        """Return the candles that all tests together are on."""
+        first, last = self.splits[0].test, self.splits[-1].test
+        path = series.content_hash if series.synthetic else ""
+        return TestPeriod(series.symbol, path, first.start_time, last.stop_time)
+
+
+def plan_run(
+    series: CandleSeries,
+    dataset: str,
+    settings: Settings,
+    features: str,
+    profile: str,
+    steps: int,
+    seeds: Sequence[int],
+    store: Path,
+    shelf: Path,
+) -> RecipeRun:
+    """Return the run of ``seeds`` over the folds of ``series``, results to be kept under ``shelf``.
+
+    DataError if the series is too short for its folds.
+    """
+    ladder = ladder_of(settings, series.timeframe)
+    spec = with_external(FeatureSet.parse(features, settings.features), settings)
+    schema_hash = spec.schema_hash(ladder)
+    terms = terms_of(settings, profile, spec.columns(ladder), ladder)
+    splits = folds(series, settings.judgement, terms.horizon)
+    recipe = recipe_of(settings, schema_hash, terms.name)
+    question = msgspec.json.encode(
+        [
+            recipe,
+            schema_hash,
+            spec.external_hash,
+            steps,
+            series.content_hash,
+            settings.model_dump(mode="json"),
+            [[one.training, one.validation, one.test] for one in splits],
+        ]
+    )
+    digest = hashlib.blake2b(question, digest_size=8).hexdigest()
+    folder = shelf / f"{dataset}-{terms.name}-{digest}"
+    tasks = tuple(
+        FoldTask(
+            fold=fold,
+            seed=seed,
+            steps=steps,
+            settings=settings.model_dump_json(),
+            features=features,
+            store=str(store),
+            dataset=dataset,
+            split=split,
+            # The candle from one test to the next belongs to both, so that none is lost between.
+            overlap=1 if fold else 0,
+            profile=profile,
+            folder=str(folder),
+        )
+        for seed in seeds
+        for fold, split in enumerate(splits)
+    )
+    return RecipeRun(dataset, profile, recipe, digest, splits, tasks)
+
+
+def work_out(
+    run: RecipeRun, executor: Executor, done: Callable[[FoldTask, str], None]
+) -> tuple[FoldResult, ...]:
+    """Return every task's result; ``done`` is told of each as it is there, with what went wrong.
+
+    ModelError, once all others are there, if some failed: run again, only those are worked out.
+    """
+    results: list[FoldResult] = []
+    failures: list[str] = []
+    missing: list[FoldTask] = []
+    for task in run.tasks:
+        known = finished(task)
+        if known is None:
+            missing.append(task)
+        else:
+            results.append(known)
+            done(task, "")
+    for one in executor.run(run_fold, missing):
+        if one.result is None:
+            failures.append(f"fold {one.task.fold + 1}, seed {one.task.seed}: {one.failure}")
+        else:
+            results.append(one.result)
+        done(one.task, one.failure)
+    if failures:
+        raise ModelError(
+            "; ".join(failures), "every fold and seed", "run it again: what is done is kept"
+        )
+    return tuple(results)
+
+
+def leak_free(
+    series: CandleSeries,
+    settings: Settings,
+    features: str,
+    unavailable: dict[str, str],
+    cache: DataCache | None = None,
+) -> bool | None:
+    """Return whether the leak checker finds nothing on these candles and features; None: it cannot say."""
+    ladder = ladder_of(settings, series.timeframe)
+    spec = with_external(FeatureSet.parse(features, settings.features), settings)
+    newest = series.slice(max(len(series) - _CHECKED_CANDLES, 0), len(series))
+    external = {name: each.current() for name, each in spec.external_data.items()}
+    try:
+        ready = cached_frame(newest, ladder, spec, cache).ready
+        split = split_by_fractions(newest, 0.7, 0.1)
+        instants = choose_instants(newest, ladder, ready, split, _CHECKED_INSTANTS, 0)
+        pipeline = program_pipeline(settings, series.symbol, ladder, spec, None)
+        report = check(
+            pipeline, History(newest, external), ladder, split, instants, 0, lambda _share: None
+        )
+    except DataError as error:
+        unavailable["leakcheck_clean"] = str(error)
+        return None
+    if report.cause is not None:
+        unavailable["leakcheck_clean"] = f"a leak in {report.cause.stage}"
+    return report.cause is None
