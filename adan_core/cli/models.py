@@ -15,6 +15,7 @@ ACTIONS: Final[dict[str, tuple[str, str]]] = {
     "verify": ("check every hash, signature and schema, and load each model", "verifying"),
     "promote": ("hold a model to the gates and put it on paper, or live", "serving"),
     "rollback": ("take the model in service back; its parent or the one before follows", "serving"),
+    "combine": ("make one model of members that were trained one by one", "combine"),
     "export": ("write a model into one file", "moving"),
     "import": ("take a model in from such a file, if its signer is trusted", "moving"),
     "remove": ("delete a model that is not in service", "moving"),
@@ -28,6 +29,7 @@ examples:
   adan-core models verify                        (exit code 4 if any is not what it must be)
   adan-core models promote BTC-USDT-1h-s1        (shows every gate; 1 if one says no)
   adan-core models rollback
+  adan-core models combine A B C D --name four   (they vote; needs your signing key)
   adan-core models export BTC-USDT-1h-s1 model.tar
 
 A model is candidate -> paper -> live -> retired. Only a promotion, signed by you, raises it.

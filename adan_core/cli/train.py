@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from adan_core.cli.context import Context
 from adan_core.cli.train_report import Report, conclude, not_sealed, reporter
+from adan_core.config.profile_settings import PROFILES
 from adan_core.domain.errors import SecurityError, SystemFailure, UsageError
 from adan_core.domain.training import TrainingState
 
@@ -26,6 +27,8 @@ _EXAMPLES = """\
 examples:
   adan-core train                                  (the built-in simulated market)
   adan-core train --dataset BTC-USDT-1h --steps 500000 --seed 1
+  adan-core train --ensemble                       (scalper, intraday, swing, position: one model)
+  adan-core train --profile swing                  (one of them; `adan-core models combine` joins them)
   adan-core train --timeout 600                    (a checkpoint at the latest after ten minutes)
   adan-core train --resume latest                  (goes on to the very same result)
   adan-core train --optimise                       (tries threads, precision, compilation first)
@@ -45,7 +48,6 @@ exit codes: 0 finished and sealed, 7 out of its memory budget, 9 no core runs, 1
 
 _TIMED_OUT: Final = 124
 _SIGNAL_BASE: Final = 128
-_GIGABYTE: Final = 1024**3
 ACTIONS: Final = ("list", "pause", "resume", "stop", "cancel")
 
 
@@ -61,7 +63,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="NAME", help="a stored data set (default: simulated)")
     parser.add_argument("--steps", type=int, metavar="N", help="steps to learn (default: settings)")
     parser.add_argument("--seed", type=int, metavar="S", help="same seed, same model (default: 0)")
+    parser.add_argument(
+        "--profile",
+        choices=(*PROFILES, "all"),
+        help="how far ahead it looks, what it reads and risks, as the settings say; all: --ensemble",
+    )
+    parser.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="train the four profiles one after another and seal them as one model that votes",
+    )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop by then, resumably")
+    parser.add_argument(
+        "--parent",
+        metavar="MODEL",
+        help="the model it descends from, on record only (default: the one in service)",
+    )
     parser.add_argument("--resume", metavar="RUN", help="go on with a run, or with the `latest`")
     parser.add_argument(
         "--queue", action="store_true", help="let a running core train it when its turn comes"
@@ -92,16 +109,29 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         from adan_core.cli.train_jobs import manage
 
         return manage(arguments, context)
+    if arguments.parent is not None:
+        from adan_core.runtime.models import open_registry
+
+        open_registry(context.home).folder(
+            arguments.parent
+        )  # a name that means nothing is said now
     # Before the work, not after it: a model that cannot be signed cannot be used.
     signing = _signing(arguments, context)
 
+    from adan_core.cli.train_members import members_of
+    from adan_core.learning.lessons import member_card
     from adan_core.resilience.deadline import Deadline
 
     deadline = Deadline(context.clock, arguments.timeout)
     with _signals() as signals:
-        lesson, folder, resumed = _lesson(arguments, context)
+        learnt = []
         with reporter(arguments, context) as report:
-            outcome = _learn(context, lesson, folder, deadline, signals, report, resumed)
+            first = _lesson(arguments, context)
+            for (lesson, folder, resumed), say in members_of(first, context, report):
+                outcome = _learn(context, lesson, folder, deadline, signals, say, resumed)
+                if outcome.state is not TrainingState.FINISHED:
+                    break
+                learnt.append((member_card(lesson, outcome), outcome.weights))
         if outcome.state is not TrainingState.FINISHED:
             conclude(arguments, context, lesson, outcome, None)
             if outcome.state is TrainingState.TIMED_OUT:
@@ -114,9 +144,17 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         not_sealed(arguments, context, lesson, outcome, signing)
         return 0
 
-    from adan_core.learning.lessons import seal_outcome
+    from adan_core.learning.lessons import seal_members
+    from adan_core.runtime.models import parent_of
 
-    card = seal_outcome(lesson, outcome, context.home.models, signing.key, context.clock.now())
+    card = seal_members(
+        lesson,
+        learnt,
+        context.home.models,
+        signing.key,
+        context.clock.now(),
+        parent=arguments.parent or parent_of(context.home, context.clock, lesson.record),
+    )
     signing.audit.record("model.sealed", "done", {"model": card.model_id})
     conclude(arguments, context, lesson, outcome, card.model_id)
     return 0
@@ -172,6 +210,17 @@ def _check(arguments: argparse.Namespace) -> None:
             "--resume together with --optimise",
             "one of them: a run goes on as it was computed when it began, or its bits would differ",
         )
+    if arguments.parent is not None and arguments.queue:
+        raise UsageError(
+            "--parent together with --queue", "one of them: a core's training follows its own model"
+        )
+    if arguments.ensemble and arguments.profile not in {None, "all"}:
+        raise UsageError(f"--ensemble together with --profile {arguments.profile}", "one of them")
+    if arguments.resume is not None and (arguments.ensemble or arguments.profile is not None):
+        raise UsageError(
+            "--resume together with --profile or --ensemble",
+            "one of them: a run goes on with its own profile, and an ensemble with all four",
+        )
     if arguments.resume is not None and arguments.dataset is not None:
         raise UsageError(
             "--resume together with --dataset",
@@ -182,7 +231,13 @@ def _check(arguments: argparse.Namespace) -> None:
 def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, RunFolder, bool]":
     from adan_core.data.store import CandleStore
     from adan_core.learning.checkpoint import checkpoints
-    from adan_core.learning.lessons import new_lesson, old_lesson, settings_of, training_series
+    from adan_core.learning.lessons import (
+        ensemble_name,
+        new_lesson,
+        old_lesson,
+        settings_of,
+        training_series,
+    )
     from adan_core.learning.market import feature_text
     from adan_core.learning.runs import RunFolder
 
@@ -197,6 +252,8 @@ def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, R
         return old_lesson(record, series, context.cache(settings)), folder, begun
     settings = context.settings()
     seed = 0 if arguments.seed is None else arguments.seed
+    now = context.clock.now()
+    together = arguments.ensemble or arguments.profile == "all"
     lesson = new_lesson(
         settings,
         feature_text(settings, context.home),
@@ -204,8 +261,10 @@ def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, R
         arguments.dataset,
         arguments.steps or settings.learning.steps,
         seed,
-        context.clock.now(),
+        now,
         context.cache(settings),
+        profile=PROFILES[0] if together else arguments.profile or "",
+        ensemble=ensemble_name(arguments.dataset, seed, now) if together else "",
     )
     if arguments.optimise or settings.compute.optimise == "measured":
         from adan_core.cli.train_compute import optimised
@@ -224,6 +283,7 @@ def _learn(
     resumed: bool,
 ) -> "TrainingOutcome":
     from adan_core.learning.training import TrainingJob
+    from adan_core.resilience.memory import GIGABYTE
 
     # The budget is this machine's, not the run's: it does not change what is learnt.
     budget = context.settings().compute.memory_budget_gigabytes
@@ -235,7 +295,7 @@ def _learn(
         signals.stop,
         report,
         pause=lambda: signals.paused,
-        memory_budget=int(budget * _GIGABYTE),
+        memory_budget=int(budget * GIGABYTE),
     )
     return job.run(resume=resumed)
 

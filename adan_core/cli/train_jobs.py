@@ -51,6 +51,7 @@ def _command(arguments: argparse.Namespace, context: Context) -> Command:
         seed=arguments.seed or 0,
         timeout=arguments.timeout,
         resume=arguments.resume,
+        profile="all" if arguments.ensemble else arguments.profile or "",
     )
     return Command(CommandKind.QUEUE_TRAINING, training=request)
 
@@ -117,6 +118,7 @@ def _list(arguments: argparse.Namespace, context: Context) -> int:
 def _line(job: QueuedTraining) -> str:
     asked = job.request
     what = f"goes on with {asked.resume}" if asked.resume else (asked.dataset or "simulated market")
+    what += f" ({asked.profile})" if asked.profile else ""
     limit = "" if asked.timeout is None else f", at most {asked.timeout:g} s"
     return (
         f"{job.job_id:>3}  {'at work' if job.running else 'waiting'}  {what}, {asked.steps:,} steps, "

@@ -120,8 +120,9 @@ def conclude(
             f"go on with: adan-core train --resume {run_id}"
         )
     elif not arguments.progress_json:
+        who = f"its last member, {lesson.record.profile}," if lesson.record.ensemble else "it"
         context.say(
-            f"Model {model_id} is sealed. On the validation part it earned "
+            f"Model {model_id} is sealed. On the validation part {who} earned "
             f"{outcome.score:+.4f} net log-return per 1000 candles (weights of step "
             f"{outcome.selected_at:,}). Judge it out of sample with: adan-core evaluate {model_id}"
             + (f" --dataset {lesson.record.dataset}" if lesson.record.dataset else "")

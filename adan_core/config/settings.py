@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
-from adan_core.config.behaviour_settings import Behaviour
 from adan_core.config.algorithm_settings import Algorithm
+from adan_core.config.behaviour_settings import Behaviour
 from adan_core.config.candle_checks import Validation
 from adan_core.config.compute_settings import Compute
 from adan_core.config.environment_settings import Playing

@@ -20,8 +20,9 @@ from adan_core.domain.errors import ModelError
 from adan_core.domain.snapshot import ModelSummary
 from adan_core.domain.time import Milliseconds
 from adan_core.learning.ensemble import EnsemblePolicy
+from adan_core.learning.inference import Weights
 from adan_core.learning.member import Member, MemberCard, places_of
-from adan_core.learning.networks import DecisionNetwork, network_from
+from adan_core.learning.networks import network_from
 from adan_core.learning.runs import DataRecord
 from adan_core.learning.votes import VotingRules
 from adan_core.resilience.files import private_folder, write_atomically
@@ -183,9 +184,13 @@ def load_bundle(
     return ServiceModel(
         card=card,
         members=tuple(
-            Member(member, network, places_of(member.columns, columns))
-            for member, network in zip(
-                card.members, _read_networks(folder, manifest, card), strict=True
+            Member(
+                member,
+                network_from(member.algorithm, weights, member.levels),
+                places_of(member.columns, columns),
+            )
+            for member, weights in zip(
+                card.members, _read_weights(folder, manifest, card), strict=True
             )
         ),
         normaliser=normaliser,
@@ -253,7 +258,14 @@ def _numbered(weights: Sequence[Mapping[str, NDArray[np.float32]]]) -> dict[str,
     }
 
 
-def _read_networks(folder: Path, manifest: Manifest, card: ModelCard) -> list[DecisionNetwork]:
+def read_parts(folder: Path, trusted: Mapping[str, bytes]) -> tuple[list[Weights], str]:
+    """Return each member's weights and the feature file's text; ModelError as ``load_bundle``."""
+    manifest = verify(folder, trusted)
+    weights = _read_weights(folder, manifest, _read_card(folder, manifest))
+    return weights, read_sealed(folder, manifest, _FEATURES).decode()
+
+
+def _read_weights(folder: Path, manifest: Manifest, card: ModelCard) -> list[Weights]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -270,10 +282,7 @@ def _read_networks(folder: Path, manifest: Manifest, card: ModelCard) -> list[De
         if not place.isdecimal() or int(place) >= len(own):
             raise ModelError(f"weights {name}", f"those of {len(own)} members, each numbered")
         own[int(place)][parameter] = values
-    return [
-        network_from(member.algorithm, parameters, member.levels)
-        for member, parameters in zip(card.members, own, strict=True)
-    ]
+    return list(own)
 
 
 def _read_evaluation(folder: Path, manifest: Manifest) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """From a request to a plan that can be learnt, and from what was learnt to a sealed model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
@@ -79,21 +80,23 @@ def new_lesson(
     now: Milliseconds,
     cache: DataCache | None = None,
     profile: str = "",
+    ensemble: str = "",
     split: Split | None = None,
 ) -> Lesson:
     """Plan a new run; ``features`` is the feature file's text, ``profile`` the member to train.
 
+    ``ensemble`` names the model that it will be one of four members of, if it is to be.
     ``split`` says when it trains and validates, the settings' shares where it is left out.
     DataError or ConfigurationError if the candles cannot be learnt from under these settings.
     """
     ladder = ladder_of(settings, series[0].timeframe)
     spec = _known(FeatureSet.parse(features, settings.features), settings, series)
     parts = prepare_all(series, ladder, spec, settings, cache, split)
-    stamp = datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
     kind = f"-{profile}" if profile else ""
+    alone = f"{dataset or 'simulated'}{kind}-s{seed}-{_stamp(now)}"
     record = RunRecord(
         schema_version=RUN_SCHEMA_VERSION,
-        run_id=f"{dataset or 'simulated'}{kind}-s{seed}-{stamp}",
+        run_id=f"{ensemble}-{profile}" if ensemble else alone,
         created_at=now,
         dataset=dataset,
         steps=steps,
@@ -106,8 +109,18 @@ def new_lesson(
         data=tuple(_data_record(part) for part in parts),
         library_versions=library_versions(),
         profile=profile,
+        ensemble=ensemble,
     )
     return _lesson(record, parts, settings, cache)
+
+
+def ensemble_name(dataset: str | None, seed: int, now: Milliseconds) -> str:
+    """Return the name of a new model of four members."""
+    return f"{dataset or 'simulated'}-ensemble-s{seed}-{_stamp(now)}"
+
+
+def _stamp(now: Milliseconds) -> str:
+    return datetime.fromtimestamp(now / SECOND, UTC).strftime("%Y%m%d-%H%M%S")
 
 
 def settings_of(record: RunRecord) -> Settings:
@@ -138,9 +151,7 @@ def resolved(lesson: Lesson, settings: Settings, measured: Mapping[str, Any]) ->
         }
     )
     plan = replace(lesson.plan, learning=learning, compute=_compute(settings))
-    return replace(
-        lesson, record=record, plan=plan, terms=replace(lesson.terms, learning=learning)
-    )
+    return replace(lesson, record=record, plan=plan, terms=replace(lesson.terms, learning=learning))
 
 
 def _compute(settings: Settings) -> ComputeChoice:
@@ -192,28 +203,40 @@ def seal_outcome(
 
     ``parent`` is the model in service that it may follow; nothing of its weights is in the new one.
     """
-    card = card_of(lesson, outcome, now, parent)
-    seal_model(
-        models, card, [outcome.weights], lesson.normaliser, lesson.record.features, key, evaluation
-    )
+    learnt = (member_card(lesson, outcome), outcome.weights)
+    return seal_members(lesson, [learnt], models, key, now, evaluation, parent)
+
+
+def seal_members(
+    lesson: Lesson,
+    learnt: Sequence[tuple[MemberCard, Mapping[str, NDArray[np.float32]]]],
+    models: Path,
+    key: "Ed25519PrivateKey",
+    now: Milliseconds,
+    evaluation: Mapping[str, Any] | None = None,
+    parent: str | None = None,
+) -> ModelCard:
+    """Seal members, each with its weights, as one model under ``models``; ``lesson`` is any one's."""
+    card = card_of(lesson.record, tuple(card for card, _ in learnt), now, parent)
+    weights = [own for _, own in learnt]
+    seal_model(models, card, weights, lesson.normaliser, lesson.record.features, key, evaluation)
     return card
 
 
 def card_of(
-    lesson: Lesson, outcome: TrainingOutcome, now: Milliseconds, parent: str | None = None
+    record: RunRecord, members: tuple[MemberCard, ...], now: Milliseconds, parent: str | None
 ) -> ModelCard:
-    """Return the card of the model that a run has learnt."""
-    record = lesson.record
+    """Return the card of the model that ``members`` make."""
     return ModelCard(
         schema_version=MODEL_SCHEMA_VERSION,
-        model_id=record.run_id,
+        model_id=record.ensemble if len(members) > 1 else record.run_id,
         created_at=now,
         trained_on=_describe(record),
         synthetic=any(data.synthetic for data in record.data),
         ladder=record.ladder,
         feature_schema_hash=record.feature_schema_hash,
         data=record.data,
-        members=(member_card(lesson, outcome),),
+        members=members,
         rules=voting_rules(settings_of(record)),
         library_versions=record.library_versions,
         parent=parent,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from adan_core.domain.errors import AdanError, ModelError
 from adan_core.domain.time import Milliseconds
-from adan_core.learning.bundle import ServiceModel, load_bundle
+from adan_core.learning.bundle import ServiceModel, load_bundle, read_parts
+from adan_core.learning.inference import Weights
 from adan_core.learning.judgements import bundle_digest
 from adan_core.learning.transfer import export_bundle, import_bundle
 
@@ -57,6 +58,10 @@ class ModelRegistry:
                 return folder
         known = ", ".join(model.model_id for model in self.listing()[:5]) or "none yet"
         raise ModelError(f"no model called {model_id}", known, "see `adan-core models list`")
+
+    def parts(self, model_id: str) -> tuple[list[Weights], str]:
+        """Return each member's weights and the feature file's text; ModelError as ``load``."""
+        return read_parts(self.folder(model_id), self._trusted)
 
     def digest(self, model_id: str) -> str:
         """Return what names the bundle's very content; ModelError if there is no such bundle."""

@@ -52,6 +52,7 @@ class RunRecord:
 
     ``external_hash`` names what was known of external columns, empty where there are none;
     ``profile`` is the member it trains, empty where the settings of ``learning`` hold as they are;
+    ``ensemble`` names the four runs whose members make one model, empty for a run of its own;
     ``compute`` is what was measured before the run, if it was: its outcome stands in the settings.
     """
 
@@ -69,6 +70,7 @@ class RunRecord:
     library_versions: dict[str, str]
     external_hash: str = ""
     profile: str = ""
+    ensemble: str = ""
     compute: dict[str, Any] | None = None
 
 
@@ -102,7 +104,7 @@ class RunFolder:
         if name == "latest" and known:
             return known[-1]
         for folder in known:
-            if folder.path.name == name:
+            if name in {folder.path.name, folder.record().ensemble}:
                 return folder
         raise UsageError(
             f"no training run called {name}",
