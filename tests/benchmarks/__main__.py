@@ -14,6 +14,7 @@ BENCHMARKS = {
     "help": ("starting", "help_time"),
     "environment": ("environment_steps", "environment_steps"),
     "behaviour": ("decision_latency", "behaviour_latency"),
+    "decision": ("decision_latency", "decision_latency"),
     "features-polars": ("features", "rows_beside_polars"),
     "features-pandas-ta": ("features", "rows_beside_pandas_ta"),
     "features-memory": ("features", "memory_of_features"),
