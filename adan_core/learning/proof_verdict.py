@@ -1,0 +1,171 @@
+"""What the seeds of one market prove together, beside what was asked for, gates included."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median, median_low, variance
+from typing import Final
+
+from adan_core.config.gate_settings import Gates
+from adan_core.data.features import FeatureSet
+from adan_core.data.split import split_by_fractions
+from adan_core.learning.gates import GateFigures, GateVerdict, judge_gates
+from adan_core.learning.leakcheck import check
+from adan_core.learning.leakcheck_changes import History
+from adan_core.learning.leakcheck_instants import choose_instants
+from adan_core.learning.leakcheck_stages import program_pipeline
+from adan_core.learning.market import ladder_of
+from adan_core.learning.proof import ProofTask, SeedProof, bench_of
+from adan_core.learning.proof_bench import TIMEFRAME, Reference
+from adan_core.learning.statistics import deflated_sharpe_ratio
+
+MEDIAN_SHARE: Final = 0.9
+WORST_SHARE: Final = 0.8
+SECONDS: Final = 60.0
+MOST_ORDERS: Final = 1.0
+ERRORS: Final = 2.0
+# Lots leave a millionth of the purse in cash: less than this is no difference, in log-return.
+_ROUNDING: Final = 1e-6
+_LEAK_CHECKED: Final = 2_000
+_INSTANTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One thing asked for: what was found, the limit, and whether it was met."""
+
+    name: str
+    found: str
+    limit: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarketProof:
+    """All seeds of one market; ``shares`` of the attainable optimum, empty where nothing is attainable."""
+
+    market: str
+    reference: Reference
+    seeds: tuple[SeedProof, ...]
+    shares: tuple[float, ...]
+    requirements: tuple[Requirement, ...]
+    gates: GateVerdict
+
+    @property
+    def met(self) -> bool:
+        """Whether everything asked for was found."""
+        return all(requirement.met for requirement in self.requirements)
+
+    @property
+    def median_net(self) -> float:
+        """The median seed's net log-return per 1000 candles."""
+        return median(one.tested.net for one in self.seeds)
+
+    @property
+    def median_orders(self) -> float:
+        """The median seed's orders per 1000 candles."""
+        return median(one.tested.orders for one in self.seeds)
+
+    @property
+    def learnable(self) -> bool:
+        """Whether prices tell anything worth its costs."""
+        return bool(self.shares)
+
+
+def judge_market(seeds: Sequence[SeedProof], gates: Gates, *, leak_free: bool) -> MarketProof:
+    """Hold the seeds of one market to what was asked for; ``leak_free`` is the leak check's answer."""
+    reference = seeds[0].reference
+    learnable = reference.promised > 0.0
+    shares = tuple(one.tested.net / reference.attainable for one in seeds) if learnable else ()
+    verdict = judge_gates(_figures(seeds, leak_free), gates)
+    found = _learnt(seeds, shares) if learnable else _let_be(seeds)
+    gate = Requirement(
+        "gates",
+        "accept" if verdict.passed else "refuse",
+        "accept" if learnable else "refuse",
+        verdict.passed is learnable,
+    )
+    return MarketProof(seeds[0].market, reference, tuple(seeds), shares, (*found, gate), verdict)
+
+
+def _learnt(seeds: Sequence[SeedProof], shares: Sequence[float]) -> Iterator[Requirement]:
+    middle, worst = median(shares), min(shares)
+    # Of the processor, by one thread: what the clock says depends on what else the machine does.
+    slowest = max(one.processor_seconds for one in seeds)
+    yield Requirement(
+        "median seed", f"{middle:.1%}", f"at least {MEDIAN_SHARE:.0%}", middle >= MEDIAN_SHARE
+    )
+    yield Requirement(
+        "worst seed", f"{worst:.1%}", f"at least {WORST_SHARE:.0%}", worst >= WORST_SHARE
+    )
+    yield Requirement(
+        "slowest seed, processor time",
+        f"{slowest:.1f} s",
+        f"at most {SECONDS:.0f} s",
+        slowest <= SECONDS,
+    )
+
+
+def _let_be(seeds: Sequence[SeedProof]) -> Iterator[Requirement]:
+    busiest = max(one.tested.orders for one in seeds)
+    yield Requirement(
+        "orders per 1000 candles, busiest seed",
+        f"{busiest:.2f}",
+        f"at most {MOST_ORDERS:.0f}",
+        busiest <= MOST_ORDERS,
+    )
+    lucky = [_errors(one) for one in seeds]
+    yield Requirement(
+        "net minus exposure times buy and hold, beyond costs",
+        f"{max(lucky):.2f} standard errors",
+        f"at most {ERRORS:.0f}",
+        max(lucky) <= ERRORS,
+    )
+
+
+def _errors(one: SeedProof) -> float:
+    """Return how many standard errors the seed's luck lies from nothing."""
+    luck, error = abs(one.tested.luck), one.tested.luck_error
+    return 0.0 if luck <= _ROUNDING else luck / max(error, _ROUNDING)
+
+
+def _figures(seeds: Sequence[SeedProof], leak_free: bool) -> GateFigures:
+    tested = [one.tested for one in seeds]
+    middle = median_low([one.stressed for one in tested])
+    chosen = next(one for one in tested if one.stressed == middle)
+    sharpes = [one.shape.sharpe for one in tested if one.shape is not None]
+    deflated = None
+    unavailable = {"paper_days": "it has not decided on paper"}
+    if chosen.shape is None:
+        unavailable["deflated_sharpe"] = "its equity never moved"
+    else:
+        spread = variance(sharpes) if len(sharpes) > 1 else 0.0
+        deflated = deflated_sharpe_ratio(chosen.shape, len(sharpes), spread)
+    return GateFigures(
+        seeds=len(seeds),
+        excess_over_flat=chosen.stressed,
+        excess_over_buy_and_hold=chosen.stressed - chosen.stressed_buy_and_hold,
+        max_drawdown=chosen.drawdown,
+        deflated_sharpe=deflated,
+        trades=chosen.trades,
+        largest_share=chosen.largest_share,
+        saturated=chosen.saturated,
+        leakcheck_clean=leak_free,
+        unavailable=unavailable,
+    )
+
+
+def leak_free(task: ProofTask) -> bool:
+    """Return whether the leak check finds nothing in this task's features, on a path of the proof."""
+    spec = FeatureSet.parse(task.features, task.settings.features)
+    ladder = ladder_of(task.settings, TIMEFRAME)
+    bench = bench_of(task)
+    series = bench.series[0].slice(0, _LEAK_CHECKED + bench.start)
+    split = split_by_fractions(
+        series, task.settings.learning.train_fraction, task.settings.learning.validation_fraction
+    )
+    instants = choose_instants(series, ladder, bench.start, split, _INSTANTS, task.seed)
+    pipeline = program_pipeline(task.settings, series.symbol, ladder, spec, None)
+    report = check(
+        pipeline, History(series, {}), ladder, split, instants, task.seed, lambda _share: None
+    )
+    return report.cause is None
