@@ -9,13 +9,10 @@ from adan_core.cli.context import Context
 from adan_core.domain.errors import UsageError
 
 if TYPE_CHECKING:
-    from adan_core.config.settings import Settings
     from adan_core.learning.proof import ProofTask, SeedProof
     from adan_core.learning.proof_verdict import MarketProof
 
 SCHEMA_VERSION = 1
-
-_RANDOM_WALK_STEPS = 1_000_000  # what its requirement is stated for
 
 _EPILOG = """\
 The markets are made by a published recipe (`adan-core data sample --help`), so what can be earned
@@ -51,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--markets", nargs="+", metavar="NAME", help="(default: all five)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, metavar="N", help="to learn (default: prove.yaml's)")
+    parser.add_argument("--steps", type=int, metavar="N", help="to learn (default: the settings')")
     parser.add_argument(
         "--workers",
         type=int,
@@ -112,7 +109,7 @@ def _tasks(arguments: argparse.Namespace, context: Context) -> "list[ProofTask]"
         ProofTask(
             market=market,
             seed=seed,
-            steps=arguments.steps or _steps(market, settings),
+            steps=arguments.steps or settings.learning.steps,
             settings=settings,
             features=features,
             size=BenchSize(arguments.accounts),
@@ -121,10 +118,6 @@ def _tasks(arguments: argparse.Namespace, context: Context) -> "list[ProofTask]"
         for market in markets
         for seed in range(1, arguments.seeds + 1)
     ]
-
-
-def _steps(market: str, settings: "Settings") -> int:
-    return _RANDOM_WALK_STEPS if market == "random-walk" else settings.learning.steps
 
 
 def _proved(
