@@ -2,23 +2,40 @@
 
 import argparse
 from collections.abc import Callable
-from importlib import import_module
+from types import ModuleType
 from typing import Final
 
+from adan_core.cli import (
+    models_combine,
+    models_comparing,
+    models_looking,
+    models_moving,
+    models_serving,
+    models_verifying,
+)
 from adan_core.cli.context import Context
 
 # action: (what it is for, the module that carries it out)
-ACTIONS: Final[dict[str, tuple[str, str]]] = {
-    "list": ("say which models there are, their states and verdicts, refused ones too", "looking"),
-    "show": ("verify one model and say all that is known of it", "looking"),
-    "compare": ("run two models over the same candles out of sample, side by side", "comparing"),
-    "verify": ("check every hash, signature and schema, and load each model", "verifying"),
-    "promote": ("hold a model to the gates and put it on paper, or live", "serving"),
-    "rollback": ("take the model in service back; its parent or the one before follows", "serving"),
-    "combine": ("make one model of members that were trained one by one", "combine"),
-    "export": ("write a model into one file", "moving"),
-    "import": ("take a model in from such a file, if its signer is trusted", "moving"),
-    "remove": ("delete a model that is not in service", "moving"),
+ACTIONS: Final[dict[str, tuple[str, ModuleType]]] = {
+    "list": (
+        "say which models there are, their states and verdicts, refused ones too",
+        models_looking,
+    ),
+    "show": ("verify one model and say all that is known of it", models_looking),
+    "compare": (
+        "run two models over the same candles out of sample, side by side",
+        models_comparing,
+    ),
+    "verify": ("check every hash, signature and schema, and load each model", models_verifying),
+    "promote": ("hold a model to the gates and put it on paper, or live", models_serving),
+    "rollback": (
+        "take the model in service back; its parent or the one before follows",
+        models_serving,
+    ),
+    "combine": ("make one model of members that were trained one by one", models_combine),
+    "export": ("write a model into one file", models_moving),
+    "import": ("take a model in from such a file, if its signer is trusted", models_moving),
+    "remove": ("delete a model that is not in service", models_moving),
 }
 
 _EXAMPLES = """\
@@ -48,11 +65,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         action.add_argument("--json", action="store_true", help="print JSON")
-        import_module(f"adan_core.cli.models_{module}").declare(name, action)
+        module.declare(name, action)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Carry out one action on the models."""
-    module = import_module(f"adan_core.cli.models_{ACTIONS[arguments.action][1]}")
-    act: Callable[[argparse.Namespace, Context], int] = module.run
+    act: Callable[[argparse.Namespace, Context], int] = ACTIONS[arguments.action][1].run
     return act(arguments, context)

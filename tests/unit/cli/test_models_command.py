@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adan_core.cli.context import Context
 from adan_core.cli.main import main
 from adan_core.cli.unlock import unlock
+from adan_core.data.store import CandleStore
 from adan_core.domain.time import DAY, ManualClock
 from adan_core.learning.bundle import seal_model
 from adan_core.learning.lifecycle import ModelState
@@ -25,7 +26,7 @@ from adan_core.security.sealing import seal
 from adan_core.security.secret import Secret
 from adan_core.trading.database import Durability
 from adan_core.trading.journal import Journal
-from tests.service_home import ServiceHome
+from tests.service_home import ServiceHome, path
 from tests.unit.learning.test_registry import FEATURES, KEY, NORMALISER, card, weights
 
 PASSPHRASE = "a passphrase for tests"  # noqa: S105
@@ -305,3 +306,24 @@ def test_an_imported_twin_of_a_model_in_service_inherits_nothing(
     code, out, _ = run("list")
     assert (code, "a verdict belongs to one model" in out) == (0, False)
     assert "REFUSED" in out  # its judgement is of another content
+
+
+def test_two_models_are_compared_on_the_same_candles_out_of_sample(
+    run: Run, models: ServiceHome
+) -> None:
+    models.seal("calm", 0.0)
+    market = path((2_000, 0.0002), (2_000, 0.0005))
+    CandleStore(models.locations.datasets).write("rising", market, "test")
+    code, out, _ = run("compare", "calm", "good", "--dataset", "rising", "--json")
+    told = json.loads(out)
+    calm, good = told["metrics"]
+    assert (code, told["models"], told["candles"]) == (0, ["calm", "good"], 800)
+    assert calm["log_return"] == 0.0
+    assert told["difference"]["log_return"] == pytest.approx(good["log_return"])
+    assert 0.0 < told["difference"]["low"] < good["log_return"] < told["difference"]["high"] * 1.01
+    assert told["difference"]["probability"] == 1.0
+    backwards = json.loads(run("compare", "good", "calm", "--dataset", "rising", "--json")[1])
+    assert backwards["difference"]["log_return"] == -told["difference"]["log_return"]
+    text = run("compare", "calm", "good", "--dataset", "rising")[1]
+    assert "SIMULATED BTC/SIM 5m, 800 candles out of sample" in text
+    assert "good minus calm: log-return +" in text

@@ -7,7 +7,8 @@ from adan_tui.lines import Ink, Line
 from adan_tui.panes import decisions, health
 from adan_tui.service import standing_lines, succession_lines
 from adan_tui.view import View
-from tests.unit.tui.test_panes import LIVE, NOW, SCREEN
+from tests.fake_core import NOW, SCREEN
+from tests.unit.tui.test_panes import LIVE
 
 CHAMPION = ModelStanding("bull", NOW, 1_234, 30_300.0, 0.01, 0.02)
 DRIFT = DriftReading(3_000, 0.01, 0.2, 0.05, 0.3, 0.66, 0.69)
