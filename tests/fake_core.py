@@ -38,7 +38,12 @@ from adan_core.domain.snapshot import (
 )
 from adan_core.domain.state import EngineState, KillKind, KillPhase, KillReport, Mode
 from adan_core.domain.time import HOUR, MINUTE, SECOND, Clock, Milliseconds, SystemClock
-from adan_core.domain.training import TrainingProgress, TrainingState
+from adan_core.domain.training import (
+    QueuedTraining,
+    TrainingProgress,
+    TrainingRequest,
+    TrainingState,
+)
 from adan_core.runtime.client import ScreenSettings, ScreenUpdate, Session
 from adan_tui.main import run_screen
 
@@ -242,6 +247,21 @@ def progress(state: TrainingState = TrainingState.RUNNING) -> TrainingProgress:
         memory_bytes=734_003_200,
         message="",
         updated_at=NOW - 400,
+        clip_fraction=0.084,
+        reward_terms={"market": 2.1e-4, "costs": -4.3e-5, "drawdown": -1.2e-5, "turnover": -8e-6},
+        validation_score=0.0731,
+        selected_at=409_600,
+        reserve=1.5,
+        seed=7,
+    )
+
+
+def waiting_trainings() -> tuple[QueuedTraining, ...]:
+    """The job at work and two that wait."""
+    return (
+        QueuedTraining(3, TrainingRequest(None, 1_000_000, 7, 600.0), NOW - MINUTE, running=True),
+        QueuedTraining(4, TrainingRequest("BTC-USDT-1h", 500_000, 1, None), NOW - MINUTE),
+        QueuedTraining(5, TrainingRequest(None, 500_000, 2, 60.0, "run-0007"), NOW - SECOND),
     )
 
 

@@ -11,6 +11,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.agent import agent_arrays, learner_figures, restore_agent, weights_of
 from adan_core.learning.checkpoint import Checkpoint, save_checkpoint
+from adan_core.learning.cut_off import CutOffs
 from adan_core.learning.environment import TradingVecEnv
 from adan_core.learning.inference import Network
 from adan_core.learning.selection import Validator
@@ -59,6 +60,7 @@ class TrainingWatch(BaseCallback):
         self._judged_at = -1
         self._without_better = 0
         self._ending: Ending | None = None
+        self._cut_offs: CutOffs | None = None
         self._started = (0.0, 0)
         self._unwatched_since: float | None = None
         self._checkpoint_due = 0.0
@@ -109,6 +111,7 @@ class TrainingWatch(BaseCallback):
     def _on_training_start(self) -> None:
         clock = self._job.clock
         self._started = (clock.monotonic(), self.model.num_timesteps)
+        self._cut_offs = CutOffs.of(self._agent)
         self._checkpoint_due = clock.monotonic() + self._job.plan.learning.checkpoint_seconds
 
     def _on_rollout_start(self) -> None:
@@ -123,6 +126,9 @@ class TrainingWatch(BaseCallback):
             self._hold()
         if self._ending is None:
             self._ending = self._reason_to_end()
+        if self._cut_offs is not None:
+            seen = self.locals
+            self._cut_offs.settle(seen["rewards"], seen["dones"], seen["infos"])
         return self._ending is None
 
     def _on_rollout_end(self) -> None:

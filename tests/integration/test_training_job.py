@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
 
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
@@ -29,8 +30,11 @@ from adan_core.domain.errors import (
 from adan_core.domain.time import Clock, ManualClock, SystemClock
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning import training_watch
+from adan_core.learning.agent import build_agent
 from adan_core.learning.checkpoint import Checkpoint, checkpoints, decode
 from adan_core.learning.compute import ComputeOptimizer, applied
+from adan_core.learning.cut_off import CutOffs
+from adan_core.learning.environment import training_environment
 from adan_core.learning.inference import Network, probabilities
 from adan_core.learning.lessons import Lesson, new_lesson, old_lesson, resolved, settings_of
 from adan_core.learning.market import feature_text, fit_normaliser, ladder_of, prepare_all
@@ -529,12 +533,52 @@ def test_a_run_goes_on_while_its_outside_file_grows_and_not_when_its_past_has_ch
 
 
 @pytest.mark.slow
+def test_a_cut_off_episode_is_valued_as_the_learner_itself_would(
+    settings: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    """SB3's own way and ours write the same rewards into the rollout, as floats go."""
+
+    class Noting(BaseCallback):
+        def __init__(self, cut_offs: bool) -> None:
+            super().__init__()
+            self._ours = cut_offs
+            self.rewards = np.empty(0)
+            self.cut = 0
+
+        def _on_step(self) -> bool:
+            seen = self.locals
+            self.cut += int(sum(one.get("TimeLimit.truncated", False) for one in seen["infos"]))
+            if self._ours:
+                assert isinstance(self.model, PPO)
+                cut_offs = CutOffs.of(self.model)
+                assert cut_offs is not None
+                cut_offs.settle(seen["rewards"], seen["dones"], seen["infos"])
+                assert not any("terminal_observation" in one for one in seen["infos"])
+            return True
+
+        def _on_rollout_end(self) -> None:
+            assert isinstance(self.model, PPO)
+            self.rewards = self.model.rollout_buffer.rewards.copy()
+
+    found: list[Noting] = []
+    for ours in (False, True):
+        lesson = plan(settings, candles, tmp_path)
+        environment = training_environment(lesson.plan)
+        agent = build_agent(environment, lesson.plan.learning, 0, lesson.plan.compute)
+        noting = Noting(ours)
+        agent.learn(ROLLOUT, callback=noting)
+        found.append(noting)
+    assert found[0].cut == found[1].cut > 3
+    np.testing.assert_allclose(found[1].rewards, found[0].rewards, rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_the_numpy_network_is_the_trained_one(
     settings: Settings, candles: CandleSeries, tmp_path: Path
 ) -> None:
     import torch
 
-    from adan_core.learning.agent import build_agent, weights_of
+    from adan_core.learning.agent import weights_of
     from adan_core.learning.environment import TradingVecEnv
     from adan_core.learning.environment_kernel import EnvironmentKernel
 
@@ -558,6 +602,6 @@ def test_the_numpy_network_is_the_trained_one(
     columns = np.arange(network.inputs)
     card = dataclasses.replace(member_card("test"), columns=(), exposures=(0.0, 1.0))
     member = Member(card, network, columns)
-    decided = [member.opinion(row, 0.0) for row in observations]
+    decided = [member.opinion(row, 0.0, np.zeros((1, 0), dtype=np.float32)) for row in observations]
     assert [answer.exposure for answer in decided] == [float(one) for one in actions]
     assert decided[0].value == pytest.approx(values[0] / 100.0, abs=1e-7)

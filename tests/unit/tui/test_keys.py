@@ -18,12 +18,13 @@ from adan_core.domain.errors import AlreadyRunning, NotRunning
 from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.state import KillKind
 from adan_core.domain.time import ManualClock
-from adan_core.domain.training import TrainingRequest
+from adan_core.domain.training import TrainingRequest, TrainingState
 from adan_core.runtime.client import ScreenUpdate, Session
 from adan_tui.actions import ACTIONS
 from adan_tui.app import AdanApp
 from adan_tui.modals import Help, Parting, TrainingForm, TypedWord, training_request
 from adan_tui.opening import Opening
+from adan_tui.queue_modal import CancelTraining
 from tests.fake_core import (
     DARK,
     LIGHT,
@@ -34,6 +35,8 @@ from tests.fake_core import (
     FakeTheme,
     halted_snapshot,
     live_snapshot,
+    progress,
+    waiting_trainings,
 )
 
 Steps = Callable[["Driver"], Awaitable[None]]
@@ -387,8 +390,6 @@ def test_stop_training_stops_one_and_says_when_there_is_none() -> None:
     async def running(driver: Driver) -> None:
         await driver.press("f6")
         assert kinds(await driver.sent()) == [CommandKind.STOP_TRAINING]
-        await driver.press("f5")
-        await driver.until(lambda: "runs already" in driver.said())
 
     async def idle(driver: Driver) -> None:
         await driver.press("f6")
@@ -397,6 +398,60 @@ def test_stop_training_stops_one_and_says_when_there_is_none() -> None:
 
     drive(running, live_snapshot())
     drive(idle)
+
+
+@pytest.mark.slow
+def test_while_one_runs_another_is_queued_with_the_same_form() -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("f5")
+        await driver.until(lambda: isinstance(driver.app.screen, TrainingForm))
+        title = str(driver.app.screen.query_one(".dialog-title").render())
+        assert "Queue a training" in title
+        await driver.press("enter")
+        sent = await driver.sent()
+        assert sent[0].kind is CommandKind.QUEUE_TRAINING
+        assert sent[0].training == TrainingRequest(None, 200_000, 7, 600.0)
+
+    drive(steps, live_snapshot())
+
+
+@pytest.mark.slow
+def test_one_key_pauses_a_training_and_lets_it_go_on() -> None:
+    async def running(driver: Driver) -> None:
+        await driver.press("f7")
+        assert kinds(await driver.sent()) == [CommandKind.PAUSE_TRAINING]
+
+    async def paused(driver: Driver) -> None:
+        await driver.press("f7")
+        assert kinds(await driver.sent()) == [CommandKind.RESUME_TRAINING]
+
+    async def idle(driver: Driver) -> None:
+        await driver.press("f7")
+        await driver.until(lambda: "No training runs" in driver.said())
+
+    drive(running, live_snapshot())
+    drive(paused, replace(live_snapshot(), training=progress(TrainingState.PAUSED)))
+    drive(idle)
+
+
+@pytest.mark.slow
+def test_a_training_that_waits_is_cancelled_by_its_number_and_by_no_other() -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("f4")
+        await driver.until(lambda: isinstance(driver.app.screen, CancelTraining))
+        await driver.press("3", "enter")  # the one at work is none that waits
+        said = str(driver.app.screen.query_one("#said").render())
+        assert "No training 3 waits" in said
+        await driver.press("4", "enter")
+        sent = await driver.sent()
+        assert (sent[0].kind, sent[0].job_id) == (CommandKind.CANCEL_TRAINING, 4)
+
+    async def none(driver: Driver) -> None:
+        await driver.press("f4")
+        await driver.until(lambda: "No training waits" in driver.said())
+
+    drive(steps, replace(live_snapshot(), training_queue=waiting_trainings()))
+    drive(none)
 
 
 # --- alerts, themes, panes --------------------------------------------------------------------
@@ -612,7 +667,7 @@ def test_every_binding_has_an_id_a_description_and_a_tooltip() -> None:
             for binding in bindings
             if binding.action not in theirs
         ]
-        for modal in (TypedWord, TrainingForm, Parting, Help):
+        for modal in (TypedWord, TrainingForm, CancelTraining, Parting, Help):
             ours += Binding.make_bindings(modal.BINDINGS)
         assert len(ours) > len(ACTIONS)
         for binding in ours:

@@ -38,6 +38,7 @@ from tests.fake_core import (
     halted_snapshot,
     live_snapshot,
     progress,
+    waiting_trainings,
 )
 
 LIVE = View(NOW, SCREEN, live_snapshot())
@@ -334,8 +335,29 @@ def test_training_shows_speed_time_left_deadline_and_whether_it_learns() -> None
         "0.0123",
         "-0.00412",
         "RUNNING",
+        "validation  0.0731 at step 409,600",
+        "clipped     8.4 %",
+        "market      0.00021",
+        "costs       -4.3e-05",
+        "F7 pauses it",
     ):
         assert fact in text
+
+
+def test_trainings_that_wait_are_shown_with_their_numbers_right_under_the_one_at_work() -> None:
+    core = replace(
+        live_snapshot(),
+        training=progress(TrainingState.PAUSED),
+        training_queue=waiting_trainings(),
+    )
+    lines = told(training.draw(View(NOW, SCREEN, core), 60, 12)).splitlines()
+    assert any("PAUSED" in line for line in lines)
+    assert "2 waiting; F4 cancels one" in "\n".join(lines[:6])
+    text = "\n".join(lines)
+    assert "4: BTC-USDT-1h, 500,000 steps, seed 1" in text
+    assert "5: goes on with run-0007, 500,000 steps, seed 2, at most 60 s" in text
+    assert "3: " not in text
+    assert "F7 lets it go on" in text
 
 
 def test_training_figures_not_known_yet_are_missing_and_its_message_is_said() -> None:
