@@ -4,6 +4,7 @@ import numpy as np
 
 from adan_core.accounting.account import (
     ACCOUNT_COLUMNS,
+    ASKED,
     LOSS_STREAK,
     PORTFOLIO_COLUMNS,
     WIN_RATE,
@@ -13,9 +14,11 @@ from adan_core.accounting.account import (
     protect_in_candle,
     record_trade,
 )
+from adan_core.accounting.behaviour import OUT, SETTINGS, modulate
 from adan_core.accounting.fills import buy, market_price, sell
 from adan_core.accounting.rules import round_down
-from adan_core.accounting.sizing import exposure_cap, order_for_target
+from adan_core.accounting.sizing import exposure_cap, order_for_target, tier_index
+from adan_core.accounting.wishes import HELD, follow_wish
 
 
 def prepare_kernels() -> None:
@@ -29,6 +32,10 @@ def prepare_kernels() -> None:
     execute_at_open(row, quantity, 100.0, 0, 0.001, 0.0005, 0.01, 0.01, 0.01, 0.05, 0.1)
     protect_in_candle(row, 100.0, 101.0, 99.0, 0.001, 0.0005, 0.01)
     record_trade(row[WIN_RATE : LOSS_STREAK + 1], 1.0)
+    figures = (0, 1.0, 0.5, 0.0, 0.0, tier_index(1000.0, bounds), 1.0, 0.05, 0.1)
+    settings = np.zeros(SETTINGS, dtype=np.float64)
+    follow_wish(row[ASKED : ASKED + HELD], settings, *figures, 0.0)
+    modulate(settings, *figures, np.empty(OUT))
     portfolio_vector(
         900.0,
         1.0,

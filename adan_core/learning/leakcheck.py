@@ -312,7 +312,8 @@ def _tables(
         pipeline.sealed or normaliser,
         pipeline.economics,
         start,
-        min(bar + 1 + _PLAYED_BEYOND, len(history.series)),
+        # A detector that says nothing of the last rows has leaked above; they cannot be played.
+        min(bar + 1 + _PLAYED_BEYOND, len(history.series), len(regimes.regimes)),
         regimes=regimes,
     )
     # Where a figure is missing no agent decides: the state has said so already.

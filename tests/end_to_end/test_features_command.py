@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from adan_core.data.store import CandleStore
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.learning.backtest import run_policy
 from adan_core.learning.ensemble import EnsemblePolicy
-from adan_core.learning.market import market_rules
-from adan_core.learning.regime import WARM_UP
-from adan_core.learning.segments import Economics, Segment
-from adan_core.runtime.assembly import costs_of
+from adan_core.learning.market import economics
+from adan_core.learning.regime import DRIVERS, detect_regimes
+from adan_core.learning.regime_features import WARM_UP
+from adan_core.learning.segments import Segment
 from adan_core.runtime.models import open_registry
 
 pytestmark = pytest.mark.slow
@@ -61,18 +62,21 @@ def test_a_replay_decides_on_the_bytes_in_the_file(home: Path, tmp_path: Path) -
 
     settings = load_settings(locate(home, {})).settings
     series = CandleStore(locate(home, {}).datasets).read("practice")
-    economics = Economics(
-        settings.risk.tiers[-1].position_cap,
-        settings.risk.rebalance_band,
-        costs_of(settings),
-        market_rules(settings, series.symbol),
-        settings.risk.stop_loss,
-        settings.risk.take_profit,
-    )
+    costs = replace(economics(settings, series.symbol), tiered=True)
+    regimes = detect_regimes(series)
     first = max(file["ready"].to_list().index(True), WARM_UP)
     traded, witness = series.slice(first, len(series)), Witness(model.open_policy())
     # The agent is played on the file's columns alone: no state is computed here.
-    part = Segment(traded.open, traded.high, traded.low, traded.close, read[first:], economics)
+    part = Segment(
+        traded.open,
+        traded.high,
+        traded.low,
+        traded.close,
+        read[first:],
+        costs,
+        regimes.regimes[first:].astype(np.int8),
+        regimes.drivers[first:, DRIVERS.index("volatility ratio")],
+    )
     run_policy(traded, part, witness, settings.account.starting_capital)
     hashes = {
         int(time): observation_hash(observation)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,8 @@ from adan_core.data.store import CandleStore
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.learning.backtest import run_policy
 from adan_core.learning.ensemble import EnsemblePolicy
-from adan_core.learning.market import feature_set, market_rules, segment
-from adan_core.learning.regime import WARM_UP
-from adan_core.learning.segments import Economics
-from adan_core.runtime.assembly import costs_of
+from adan_core.learning.market import economics, feature_set, segment
+from adan_core.learning.regime_features import WARM_UP
 from adan_core.runtime.models import open_registry
 
 pytestmark = pytest.mark.slow
@@ -58,17 +57,9 @@ def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path)
     ladder = settings.ladders[series.timeframe]
     model = open_registry(locations).default(spec.schema_hash(ladder))
     frame = build_frame(series, ladder, spec)
-    # The account stays in the highest tier: the cap that the engine's limits give it.
-    economics = Economics(
-        settings.risk.tiers[-1].position_cap,
-        settings.risk.rebalance_band,
-        costs_of(settings),
-        market_rules(settings, series.symbol),
-        settings.risk.stop_loss,
-        settings.risk.take_profit,
-    )
+    costs = replace(economics(settings, series.symbol), tiered=True)
     first = max(frame.ready, WARM_UP)
-    part = segment(series, frame, model.normaliser, economics, first, len(series))
+    part = segment(series, frame, model.normaliser, costs, first, len(series))
     traded, witness = series.slice(first, len(series)), Witness(model.open_policy())
     backtest = run_policy(traded, part, witness, settings.account.starting_capital)
     assert shown["model"]["model_id"] == model.model_id
