@@ -82,14 +82,12 @@ def open_account(row: Floats, capital: float) -> None:
 def record_trade(record: Floats, pnl: float) -> None:
     """Take a closed trade into ``record``: win rate (NaN before the first), then loss streak.
 
-    ``pnl`` is net of the fees of both sides. A win halves the streak, so that size comes back step
-    by step.
+    ``pnl`` is net of the fees of both sides. The rate begins at one half, so that a first trade says
+    little. A win halves the streak, so that size comes back step by step.
     """
     won = 1.0 if pnl > 0.0 else 0.0
-    if np.isnan(record[0]):
-        record[0] = won
-    else:
-        record[0] += _TRADE_WEIGHT * (won - record[0])
+    before = 0.5 if np.isnan(record[0]) else record[0]
+    record[0] = before + _TRADE_WEIGHT * (won - before)
     record[1] = 0.5 * record[1] if pnl > 0.0 else record[1] + 1.0
 
 

@@ -61,7 +61,7 @@ def test_a_short_by_hand() -> None:
     assert row[REALISED] == pytest.approx(29.97, abs=1e-9)
     assert row[FEES] == pytest.approx(0.999 + 9.99 * 97.0 * FEE, abs=1e-12)
     assert equity == pytest.approx(1_000.0 + 29.97 - row[FEES], abs=1e-9)
-    assert (row[TRADES], row[WIN_RATE], row[LOSS_STREAK], row[OPENED]) == (1.0, 1.0, 0.0, -1.0)
+    assert (row[TRADES], row[WIN_RATE], row[LOSS_STREAK], row[OPENED]) == (1.0, 0.55, 0.0, -1.0)
 
 
 @pytest.mark.parametrize(
