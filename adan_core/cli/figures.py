@@ -3,26 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
+from adan_core.learning.metric_rows import METRICS
+
 # (label, field of PerformanceMetrics, format)
-METRIC_ROWS: Final = (
-    ("total return", "total_return", "+.2%"),
-    ("log-return", "log_return", "+.4f"),
-    ("annual return", "annual_return", "+.2%"),
-    ("Sharpe", "sharpe_ratio", "+.2f"),
-    ("Sortino", "sortino_ratio", "+.2f"),
-    ("Calmar", "calmar_ratio", "+.2f"),
-    ("max drawdown", "max_drawdown", ".2%"),
-    ("win rate", "win_rate", ".1%"),
-    ("profit factor", "profit_factor", ".2f"),
-    ("VaR 95 (a candle)", "var_95", "+.3%"),
-    ("expected shortfall", "expected_shortfall", "+.3%"),
-    ("turnover", "turnover", ".1f"),
-    ("fees", "fees", ",.2f"),
-    ("exposure", "exposure", ".1%"),
-    ("trades", "trades", "d"),
-    ("trades a day", "trades_per_day", ".2f"),
-    ("composite score", "composite_score", "+.3f"),
-)
+METRIC_ROWS: Final = tuple((row.label, row.key, row.form) for row in METRICS)
+
+
+def convention_lines() -> list[str]:
+    """Return what each figure means, a line each."""
+    width = max(len(row.label) for row in METRICS)
+    return [f"{row.label:{width}}  {row.convention}" for row in METRICS]
 
 
 def figure(value: float | None, form: str) -> str:

@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     )
     verdict = judge_gates(report.figures, settings.gates)
     if arguments.html is not None:
-        _write_page(arguments.html, report, curves, verdict, settings)
+        _write_page(arguments.html, report, curves, verdict, settings, look.number)
     if arguments.json:
         context.emit(
             {"schema_version": SCHEMA_VERSION, "look": look, "report": report, "gates": verdict}
@@ -148,11 +148,13 @@ def _write_page(
     curves: "Curves",
     verdict: "GateVerdict",
     settings: "Settings",
+    look: int,
 ) -> None:
     from adan_core.learning.report_html import report_page
     from adan_core.resilience.files import write_atomically
 
-    write_atomically(path, report_page(report, curves, verdict, settings).encode(), 0o644)
+    page = report_page(report, curves, verdict, settings, look)
+    write_atomically(path, page.encode(), 0o644)
 
 
 def _lines(report: "WalkForward", verdict: "GateVerdict", looks: int) -> Iterator[str]:

@@ -1,348 +1,307 @@
-"""A walk-forward's report as one page: everything in it, nothing fetched, readable by day and by night."""
+"""A walk-forward's report as one page that holds all it shows and asks nobody for anything."""
 
-import html
-import io
-import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+import yaml
 
 from adan_core.config.settings import Settings
 from adan_core.domain.time import iso
+from adan_core.learning.calendar_returns import monthly_returns
+from adan_core.learning.evaluation import BUY_AND_HOLD, RegimeResult
 from adan_core.learning.gates import GateVerdict
+from adan_core.learning.metric_rows import METRICS
 from adan_core.learning.metrics import PerformanceMetrics
-from adan_core.learning.regime_model import REGIMES
-from adan_core.learning.walk_forward import Curves, WalkForward
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-# Seen on white and on black: text and axes in one grey, lines in colours of middling lightness.
-_GREY: Final = "#808080"
-_COLOURS: Final = ("#2f81c7", "#d0702c", "#3a9a5c", "#a65fb5", "#b09020")
-_REGIME_COLOURS: Final = ("#3a9a5c", "#c7503f", "#808080", "#d0902c", "#a02fb0")
-_MOST_POINTS: Final = 2_000
+from adan_core.learning.report_plots import drawdown_plot, equity_plot, seeds_plot
+from adan_core.learning.walk_forward import Curves, SeedResult, WalkForward
 
 _STYLE: Final = """\
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
-th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #80808040; }
-th:first-child, td:first-child { text-align: left; }
-.no { color: #c7503f; font-weight: 600; } .yes { color: #3a9a5c; } .note { color: #808080; }
-svg { width: 100%; height: auto; } .wide { overflow-x: auto; }
+:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1c2126; --faint: #565f68; --line: #c3c8cd;
+  --median: #1554b0; --worst: #b23a12; --hold: #3f6d1c; --other: #74459c; --good: #1f6b2e;
+  --bad: #a8231c; --regime0: #2f8a3c; --regime1: #c06a12; --regime2: #77818b; --regime3: #b39000;
+  --regime4: #c21f2f; --card: #f1f2ef; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #dfe4e9; --faint: #9aa5af;
+  --line: #444c54; --median: #7fb4ff; --worst: #ff9a6c; --hold: #a6d474; --other: #cda7f2;
+  --good: #7fd68e; --bad: #ff8d84; --regime0: #57b866; --regime1: #e5944a; --regime2: #8d98a3;
+  --regime3: #e0c040; --regime4: #ff5d6c; --card: #1c2126; } }
+body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif;
+  max-width: 66rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2.4rem 0 .5rem; }
+p { margin: .3rem 0; } .note { color: var(--faint); font-size: .9rem; }
+.verdict { background: var(--card); border-left: .35rem solid var(--line); padding: .7rem 1rem;
+  margin: 1rem 0; font-weight: 600; }
+.verdict.good { border-color: var(--good); } .verdict.bad { border-color: var(--bad); }
+.wide { overflow-x: auto; } svg { width: 100%; height: auto; display: block; }
+svg text { font-family: inherit !important; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .4rem 0; }
+th, td { padding: .18rem .7rem; text-align: right; white-space: nowrap;
+  border-bottom: 1px solid var(--line); }
+th { color: var(--faint); font-weight: 600; } th:first-child, td:first-child { text-align: left; }
+td.text, th.text { text-align: left; white-space: normal; color: var(--faint); font-size: .85rem; }
+dl { columns: 2 26rem; font-size: .85rem; color: var(--faint); margin: .4rem 0; }
+dl div { break-inside: avoid; } dt { font-weight: 600; display: inline; }
+dt::after { content: ":"; } dd { display: inline; margin: 0; }
+td.good { color: var(--good); } td.bad { color: var(--bad); }
 """
-
-_ROWS: Final = (
-    ("total return", "total_return", "+.2%"),
-    ("log-return", "log_return", "+.4f"),
-    ("annual return (CAGR, 365 days)", "annual_return", "+.2%"),
-    ("Sharpe (365 days, risk-free 0)", "sharpe_ratio", "+.2f"),
-    ("Sortino (target 0, 365 days)", "sortino_ratio", "+.2f"),
-    ("Calmar (CAGR over max drawdown)", "calmar_ratio", "+.2f"),
-    ("max drawdown", "max_drawdown", ".2%"),
-    ("win rate (closed trades)", "win_rate", ".1%"),
-    ("profit factor (money won over lost)", "profit_factor", ".2f"),
-    ("VaR 95 of a candle (historical)", "var_95", "+.3%"),
-    ("expected shortfall of a candle", "expected_shortfall", "+.3%"),
-    ("turnover (traded over mean equity)", "turnover", ".1f"),
-    ("fees, quote currency", "fees", ",.2f"),
-    ("exposure", "exposure", ".1%"),
-    ("trades", "trades", "d"),
-    ("trades a day", "trades_per_day", ".2f"),
-    ("composite score", "composite_score", "+.3f"),
-)
 
 
 def report_page(
-    report: WalkForward, curves: Curves, verdict: GateVerdict, settings: Settings
+    report: WalkForward, curves: Curves, verdict: GateVerdict, settings: Settings, look: int
 ) -> str:
-    """Return the page; its plots are SVG within it."""
-    kind = " (SIMULATED)" if report.synthetic else ""
-    title = f"{report.dataset}: {report.symbol} {report.timeframe}{kind}, walk-forward"
-    accepted = (
-        "The gates accept this recipe." if verdict.passed else "The gates refuse this recipe."
+    """Return the page; ``look`` is which look at its test period the judgement was."""
+    body = "\n".join(
+        part
+        for section in (
+            _head(report, look),
+            _gates(verdict),
+            _figures(report),
+            _plots(report, curves),
+            _certainty(report, settings),
+            _regimes(report),
+            _months(report, curves),
+            _folds(report),
+            _missing(report),
+            _settings(settings),
+        )
+        for part in section
     )
-    body = [
-        f"<h1>{html.escape(title)}</h1>",
-        f"<p>{len(report.folds)} folds, {len(report.seeds)} seeds of {report.steps:,} steps; tested on "
-        f"{report.candles:,} candles from {iso(report.test_start)} to {iso(report.test_stop)}, out of "
-        f"sample, net of {report.fee_rate:.2%} fee and {report.slippage_rate:.2%} slippage a side. "
-        f"<strong class='{'yes' if verdict.passed else 'no'}'>{accepted}</strong></p>",
-        "<h2>Figures</h2>",
-        _figures(report),
-        "<h2>Equity of the median seed and of plain strategies</h2>",
-        _svg(_equity(report, curves)),
-        _legend(),
-        "<h2>All seeds</h2>",
-        _svg(_fan(report, curves)),
-        _seeds(report),
-        "<h2>Drawdown of the median seed</h2>",
-        _svg(_drawdown(report, curves)),
-        "<h2>Months of the median seed</h2>",
-        _months(report, curves),
-        "<h2>By regime</h2>",
-        _regimes(report),
-        "<h2>Chance</h2>",
-        _chance(report),
-        "<h2>Gates</h2>",
-        _gates(verdict),
-        "<h2>Folds</h2>",
-        _folds(report),
-        "<h2>Settings</h2>",
-        f"<p class='note'>data {html.escape(report.data_hash)}, recipe {report.recipe}</p>",
-        f"<details><summary>all of them</summary><pre>{html.escape(_settings(settings))}</pre></details>",
-    ]
+    title = escape(f"Walk-forward of {report.dataset}")
+    # The policy forbids the page whatever it might ask for: it can show nothing that is not in it.
     return (
-        f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}"
-        f"</title><style>{_STYLE}</style></head><body>\n" + "\n".join(body) + "\n</body></html>\n"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>\n{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; cells are text, but for those that begin with a tag of ours."""
-
-    def cell(tag: str, text: str) -> str:
-        return f"<{tag}>{text if text.startswith('<span') else html.escape(text)}</{tag}>"
-
-    lines = ["<tr>" + "".join(cell("th", one) for one in head) + "</tr>"]
-    lines += ["<tr>" + "".join(cell("td", one) for one in row) + "</tr>" for row in rows]
-    return "<div class='wide'><table>" + "".join(lines) + "</table></div>"
-
-
-def _text(value: float | None, form: str) -> str:
-    return "N/A" if value is None else format(value, form)
-
-
-def _shown(report: WalkForward) -> list[tuple[str, PerformanceMetrics]]:
-    """Return the columns of the table of figures: the worst seed first."""
-    worst, best = report.seeds[0], report.seeds[-1]
-    return [
-        (f"worst (s{worst.seed})", worst.metrics),
-        (f"median (s{report.median.seed})", report.median.metrics),
-        (f"best (s{best.seed})", best.metrics),
-        *((one.strategy, one.metrics) for one in report.strategies),
-    ]
-
-
-def _figures(report: WalkForward) -> str:
-    shown = _shown(report)
-    why = sorted(
-        {f"{name}: {reason}" for _, one in shown for name, reason in one.unavailable.items()}
+def _head(report: WalkForward, look: int) -> Iterator[str]:
+    market = "SIMULATED market" if report.synthetic else "recorded market"
+    yield f"<h1>Walk-forward of {escape(report.dataset)}</h1>"
+    yield (
+        f"<p>{escape(report.symbol)} {escape(report.timeframe)}, {market}. Tested on "
+        f"{report.candles:,} candles from {iso(report.test_start)} to {iso(report.test_stop)}, out of "
+        f"sample: no fold has learnt from its test or from what came after. {len(report.folds)} folds, "
+        f"{len(report.seeds)} seeds of {report.steps:,} steps.</p>"
     )
-    note = f"<p class='note'>N/A: {html.escape('; '.join(why))}</p>" if why else ""
-    rows = (
-        [label, *(_text(getattr(metrics, key), form) for _, metrics in shown)]
-        for label, key, form in _ROWS
+    yield (
+        f'<p class="note">Net of {report.fee_rate:.2%} fee and {report.slippage_rate:.2%} slippage a '
+        f"side. Look number {look} at this test period. Recipe {escape(report.recipe)}, candles "
+        f"{escape(report.data_hash[:16])}. Each fold begins flat with the starting capital; their "
+        "tests are joined.</p>"
     )
-    return _table(["", *(name for name, _ in shown)], rows) + note
 
 
-def _seeds(report: WalkForward) -> str:
-    kinds = list(report.median.stressed)
-    level = f"{report.median.interval.level:.0%} interval"
-    rows = (
-        [
-            f"s{one.seed}",
-            f"{one.interval.estimate:+.4f}",
-            f"{one.interval.lower:+.4f} to {one.interval.upper:+.4f}",
-            *(f"{one.stressed[kind]:+.4f}" for kind in kinds),
-            f"{one.commonest_share:.1%}" + (" saturated" if one.saturated else ""),
-        ]
-        for one in report.seeds
-    )
-    head = ["seed (worst first)", "log-return", level, *kinds, "commonest wish"]
-    method = html.escape(report.median.interval.method)
-    return _table(head, rows) + f"<p class='note'>intervals: {method}</p>"
-
-
-def _regimes(report: WalkForward) -> str:
-    rows = []
-    for place, own in enumerate(report.median.by_regime):
-        others = (one.by_regime[place].log_return for one in report.strategies)
-        cells = [own.log_return, *others]
-        rows.append([f"{own.regime} ({own.candles:,})", *(_text(one, "+.4f") for one in cells)])
-    return _table(["log-return", "median seed", *(one.strategy for one in report.strategies)], rows)
-
-
-def _chance(report: WalkForward) -> str:
-    chance = report.chance
+def _gates(verdict: GateVerdict) -> Iterator[str]:
+    text = "The gates accept this recipe." if verdict.passed else "The gates refuse this recipe."
+    yield f'<p class="verdict {"good" if verdict.passed else "bad"}">{text}</p>'
     rows = [
-        *(
-            [f"median seed beyond {name}", f"{excess:+.4f}"]
-            for name, excess in report.excess.items()
-        ),
-        *(
-            [f"the same after the stressed fee, beyond {name}", f"{excess:+.4f}"]
-            for name, excess in report.stressed_excess.items()
-        ),
-        ["its own spells in random order, median", f"{chance.median:+.4f}"],
-        ["90 % of the random orders", f"{chance.lower:+.4f} to {chance.upper:+.4f}"],
-        ["random orders it beat", f"{chance.beaten:.0%} of {chance.draws}"],
-        ["probabilistic Sharpe ratio", _text(report.probabilistic_sharpe, ".3f")],
-        [f"deflated for {report.trials} trials", _text(report.deflated_sharpe, ".3f")],
-    ]
-    return _table(["", ""], rows)
-
-
-def _gates(verdict: GateVerdict) -> str:
-    rows = (
-        [
+        _cells(
             gate.name,
             gate.figure,
             gate.limit,
-            "<span class='yes'>passed</span>"
-            if gate.passed
-            else f"<span class='no'>no: {html.escape(gate.reason)}</span>",
-        ]
+            ("passed", "good") if gate.passed else ("no", "bad"),
+            (gate.reason, "text"),
+        )
         for gate in verdict.gates
-    )
-    return _table(["gate", "found", "limit", ""], rows)
+    ]
+    yield _table(_cells("gate", "found", "limit", "", ("", "text"), tag="th"), rows)
 
 
-def _folds(report: WalkForward) -> str:
-    rows = (
-        [str(number), str(one.training), str(one.validation), str(one.test)]
-        for number, one in enumerate(report.folds, 1)
-    )
-    return _table(["fold", "training", "validation", "test"], rows)
+def _shown(report: WalkForward) -> list[tuple[str, SeedResult]]:
+    """Return the seeds that are shown beside the strategies: the median, the worst, the best last."""
+    return [
+        (f"median seed ({report.median.seed})", report.median),
+        (f"worst seed ({report.seeds[0].seed})", report.seeds[0]),
+    ]
 
 
-def _months(report: WalkForward, curves: Curves) -> str:
-    """Return a row per year and a column per month, UTC: the simple return within it."""
-    equity = curves.seeds[report.median.seed]
-    months = curves.close_time.astype("datetime64[ms]").astype("datetime64[M]")
-    ends = np.append(np.flatnonzero(np.diff(months.astype(np.int64))), len(equity) - 1)
-    begins = np.concatenate(([equity[0]], equity[ends[:-1]]))
-    grown = equity[ends] / begins - 1.0
-    by_year: dict[str, dict[int, float]] = {}
-    for month, value in zip(months[ends].astype(str).tolist(), grown.tolist(), strict=True):
-        year, _, number = month.partition("-")
-        by_year.setdefault(year, {})[int(number)] = value
-    rows = (
-        [year, *(f"{own[month]:+.1%}" if month in own else "" for month in range(1, 13))]
-        for year, own in sorted(by_year.items())
-    )
-    return _table(["", *(f"{month:02d}" for month in range(1, 13))], rows)
-
-
-def _legend() -> str:
-    squares = " ".join(
-        f"<span style='color:{colour}'>&#9632;</span> {html.escape(str(regime))}"
-        for regime, colour in zip(REGIMES, _REGIME_COLOURS, strict=True)
-    )
-    return f"<p class='note'>shaded by the regime known at each close: {squares}</p>"
-
-
-def _settings(settings: Settings) -> str:
-    import yaml
-
-    text: str = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, width=100)
-    return text
-
-
-def _axes(height: float) -> "tuple[Figure, Axes]":
-    # The figure alone, not pyplot: that would choose a screen and keep every figure.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.0, height), layout="constrained")
-    axes = figure.add_subplot()
-    figure.patch.set_alpha(0.0)
-    axes.patch.set_alpha(0.0)
-    axes.tick_params(colors=_GREY)
-    axes.grid(color=_GREY, alpha=0.25, linewidth=0.6)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in {"left", "bottom"})
-        spine.set_color(_GREY)
-    return figure, axes
-
-
-def _thinned(values: NDArray[Any]) -> NDArray[Any]:
-    """Return as many points as a page shows, the last among them."""
-    step = max(1, len(values) // _MOST_POINTS)
-    return values[::-1][::step][::-1]
-
-
-def _times(curves: Curves) -> NDArray[Any]:
-    return _thinned(curves.close_time).astype("datetime64[ms]")
-
-
-def _label(axes: "Axes") -> None:
-    axes.legend(frameon=False, labelcolor=_GREY)
-    axes.margins(x=0.0)
-
-
-def _equity(report: WalkForward, curves: Curves) -> "Figure":
-    figure, axes = _axes(4.2)
-    times = _times(curves)
-    axes.plot(
-        times,
-        _thinned(curves.seeds[report.median.seed]),
-        color=_COLOURS[0],
-        linewidth=1.6,
-        label=f"median seed (s{report.median.seed})",
-    )
-    for colour, (name, equity) in zip(_COLOURS[1:], curves.strategies.items(), strict=False):
-        axes.plot(times, _thinned(equity), color=colour, linewidth=1.0, label=name)
-    axes.set_yscale("log")
-    regimes = _thinned(curves.regimes)
-    low, high = axes.get_ylim()
-    for code, colour in enumerate(_REGIME_COLOURS):
-        axes.fill_between(
-            times, low, high, where=regimes == code, color=colour, alpha=0.10, linewidth=0.0
+def _figures(report: WalkForward) -> Iterator[str]:
+    best = report.seeds[-1]
+    columns: list[tuple[str, PerformanceMetrics]] = [
+        *((name, one.metrics) for name, one in _shown(report)),
+        *((one.strategy, one.metrics) for one in report.strategies),
+        (f"best seed ({best.seed})", best.metrics),
+    ]
+    rows = [
+        _cells(
+            row.label,
+            *(_figure(getattr(metrics, row.key), row.form) for _, metrics in columns),
         )
-    axes.set_ylim(low, high)
-    axes.set_ylabel("equity, quote currency (log)", color=_GREY)
-    _label(axes)
-    return figure
-
-
-def _fan(report: WalkForward, curves: Curves) -> "Figure":
-    figure, axes = _axes(3.6)
-    times = _times(curves)
-    together = np.stack([_thinned(equity) for equity in curves.seeds.values()])
-    axes.fill_between(
-        times, together.min(axis=0), together.max(axis=0), color=_COLOURS[0], alpha=0.15
+        for row in METRICS
+    ]
+    yield "<h2>Figures</h2>"
+    yield _table(_cells("", *(name for name, _ in columns), tag="th"), rows)
+    yield '<p class="note">Returns are simple returns of equity, candle by candle, after every cost.</p>'
+    named = "".join(
+        f"<div><dt>{escape(row.label)}</dt> <dd>{escape(row.convention)}</dd></div>"
+        for row in METRICS
     )
-    for seed, equity in curves.seeds.items():
-        middle = seed == report.median.seed
-        axes.plot(
-            times,
-            _thinned(equity),
-            color=_COLOURS[0],
-            alpha=1.0 if middle else 0.45,
-            linewidth=1.6 if middle else 0.8,
-            label="median seed" if middle else None,
+    yield f"<dl>{named}</dl>"
+
+
+def _plots(report: WalkForward, curves: Curves) -> Iterator[str]:
+    median, worst = report.median.seed, report.seeds[0].seed
+    yield "<h2>Equity</h2>"
+    yield (
+        '<p class="note">Log-return since the first close; below, the regime that was read at each '
+        "close from what was known by then.</p>"
+    )
+    yield f'<div class="wide">{equity_plot(curves, median, worst)}</div>'
+    yield "<h2>Drawdown</h2>"
+    yield f'<div class="wide">{drawdown_plot(curves, median, worst)}</div>'
+    yield "<h2>Every seed</h2>"
+    yield f'<div class="wide">{seeds_plot(curves, median)}</div>'
+
+
+def _certainty(report: WalkForward, settings: Settings) -> Iterator[str]:
+    kinds = list(report.median.stressed)
+    level = report.median.interval.level
+    yield "<h2>How sure this is</h2>"
+    rows = [
+        _cells(
+            f"seed {one.seed}" + (" (median)" if one.seed == report.median.seed else ""),
+            f"{one.interval.estimate:+.4f}",
+            f"{one.interval.lower:+.4f} to {one.interval.upper:+.4f}",
+            *(f"{one.stressed[kind]:+.4f}" for kind in kinds),
+            f"{one.commonest_share:.1%}",
+            ("SATURATED", "bad") if one.saturated else ("decides", ""),
         )
-    axes.set_ylabel("equity, quote currency", color=_GREY)
-    _label(axes)
-    return figure
+        for one in report.seeds
+    ]
+    head = ("worst first", "log-return", f"{level:.0%} interval", *kinds, "commonest wish", "")
+    yield _table(_cells(*head, tag="th"), rows)
+    stress = settings.judgement
+    yield (
+        f'<p class="note">Interval: {escape(report.median.interval.method)}, percentiles. Stress: fees '
+        f"times {stress.stressed_fee:g}, or slippage times {stress.stressed_slippage:g}, decided anew by "
+        "the same weights.</p>"
+    )
+    yield from (
+        f"<p>Median seed beyond {escape(name)}: {excess:+.4f}"
+        + (
+            f"; after the stressed fee {report.stressed_excess[name]:+.4f}"
+            if name in report.stressed_excess
+            else ""
+        )
+        + ".</p>"
+        for name, excess in report.excess.items()
+    )
+    chance = report.chance
+    yield (
+        f"<p>Random with equal turnover (the median seed's own spells in random order, {chance.draws} "
+        f"draws): median {chance.median:+.4f}, 90 % within {chance.lower:+.4f} to {chance.upper:+.4f}; "
+        f"the median seed beat {chance.beaten:.0%} of them.</p>"
+    )
+    yield (
+        "<p>Probability that its true Sharpe ratio is above 0: "
+        f"{_figure(report.probabilistic_sharpe, '.3f')}; deflated for {report.trials} trials (seeds "
+        f"times looks): {_figure(report.deflated_sharpe, '.3f')} "
+        '<span class="note">(Bailey &amp; Lopez de Prado 2012 and 2014, per candle)</span>.</p>'
+    )
 
 
-def _drawdown(report: WalkForward, curves: Curves) -> "Figure":
-    figure, axes = _axes(2.4)
-    equity = curves.seeds[report.median.seed]
-    fall = 100.0 * (equity / np.maximum.accumulate(equity) - 1.0)
-    axes.fill_between(_times(curves), _thinned(fall), 0.0, color=_REGIME_COLOURS[1], alpha=0.5)
-    axes.set_ylabel("% below the peak", color=_GREY)
-    axes.margins(x=0.0)
-    return figure
+def _regimes(report: WalkForward) -> Iterator[str]:
+    columns: list[tuple[str, tuple[RegimeResult, ...]]] = [
+        *((name, one.by_regime) for name, one in _shown(report)),
+        *((one.strategy, one.by_regime) for one in report.strategies),
+    ]
+    rows = [
+        _cells(
+            own.regime,
+            f"{own.candles:,}",
+            *(_figure(results[place].log_return, "+.4f") for _, results in columns),
+            _figure(own.exposure, ".1%"),
+        )
+        for place, own in enumerate(report.median.by_regime)
+    ]
+    yield "<h2>By regime</h2>"
+    head = ("log-return", "candles", *(name for name, _ in columns), "median's exposure")
+    yield _table(_cells(*head, tag="th"), rows)
 
 
-def _svg(figure: "Figure") -> str:
-    """Return the figure as an SVG element; the same figure gives the same text."""
-    import matplotlib as mpl
+def _months(report: WalkForward, curves: Curves) -> Iterator[str]:
+    yield "<h2>Month by month</h2>"
+    yield (
+        '<p class="note">Simple returns, months of UTC; the first and the last may be incomplete. '
+        "Below each year what holding earned.</p>"
+    )
+    own = monthly_returns(curves.close_time, curves.seeds[report.median.seed])
+    held = monthly_returns(curves.close_time, curves.strategies[BUY_AND_HOLD])
+    rows = [
+        _cells(
+            name,
+            *(_signed(earned.get((year, month))) for month in range(1, 13)),
+            _year(earned, year),
+        )
+        for year in sorted({year for year, _ in own})
+        for name, earned in ((f"{year} median", own), (f"{year} held", held))
+    ]
+    names = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    yield _table(_cells("%", *names, "year", tag="th"), rows)
 
-    text = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "adan", "svg.fonttype": "none"}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    whole = text.getvalue()
-    found = re.search(r"<svg.*</svg>", whole, re.DOTALL)
-    if found is None:
-        raise ValueError("matplotlib wrote no SVG element")
-    # Its references to vocabularies of metadata are nothing a page has to fetch, or to name.
-    return re.sub(r"<metadata>.*?</metadata>", "", found.group(), flags=re.DOTALL)
+
+def _signed(value: float | None) -> tuple[str, str]:
+    if value is None:
+        return "", ""
+    return f"{100.0 * value:+.1f}", "bad" if value < 0.0 else "good" if value > 0.0 else ""
+
+
+def _year(earned: dict[tuple[int, int], float], year: int) -> tuple[str, str]:
+    growth = 1.0
+    for (own, _), value in earned.items():
+        growth *= 1.0 + value if own == year else 1.0
+    return _signed(growth - 1.0)
+
+
+def _folds(report: WalkForward) -> Iterator[str]:
+    yield "<h2>Folds</h2>"
+    rows = [
+        _cells(
+            str(number), *(escape(str(one)) for one in (fold.training, fold.validation, fold.test))
+        )
+        for number, fold in enumerate(report.folds, start=1)
+    ]
+    yield _table(_cells("fold", "training", "validation", "test", tag="th"), rows)
+
+
+def _missing(report: WalkForward) -> Iterator[str]:
+    shown = [*(one.metrics for one in report.seeds), *(one.metrics for one in report.strategies)]
+    reasons = sorted(
+        {
+            f"{name.replace('_', ' ')}: {why}"
+            for known in (*(one.unavailable for one in shown), report.unavailable)
+            for name, why in known.items()
+        }
+    )
+    if reasons:
+        yield "<h2>Why some figures are N/A</h2>"
+        yield from (f"<p>{escape(reason)}</p>" for reason in reasons)
+
+
+def _settings(settings: Settings) -> Iterator[str]:
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, width=100)
+    yield "<h2>Settings</h2>"
+    yield f"<details><summary>all of them</summary><pre>{escape(text)}</pre></details>"
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "N/A" if value is None else format(value, form)
+
+
+def _cells(*cells: str | tuple[str, str], tag: str = "td") -> str:
+    """Return a row; a cell is its text, or text and class."""
+    pairs = [(cell, "") if isinstance(cell, str) else cell for cell in cells]
+    return "".join(
+        f'<{tag} class="{kind}">{escape(text)}</{tag}>'
+        if kind
+        else f"<{tag}>{escape(text)}</{tag}>"
+        for text, kind in pairs
+    )
+
+
+def _table(head: str, rows: Sequence[str]) -> str:
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="wide"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
