@@ -24,10 +24,10 @@ examples:
   adan-core models promote BTC-USDT-1h-s1 --to paper --confirm PROMOTE --json
 
 Every gate of the settings (gates:) is held against the newest judgement kept of this very model
-(`adan-core evaluate`); a figure that is N/A passes none. Exit code 1: a gate said no, and nothing
-was changed. It asks for the word PROMOTE and for your signing key. A core that runs goes on with
-the model it has; the next start trades the one in service. There is no live trading in this version:
-a live model decides on paper, before any model on paper.
+(`adan-core walk-forward --for MODEL`); a figure that is N/A passes none. Exit code 1: a gate said
+no, and nothing was changed. It asks for the word PROMOTE and for your signing key. A core that runs
+goes on with the model it has; the next start trades the one in service. There is no live trading in
+this version: a live model decides on paper, before any model on paper.
 """
 _ROLLBACK = """\
 examples:
@@ -143,7 +143,7 @@ def _figures(book: "ServiceBook", model: "ServiceModel", context: Context) -> "G
 
     judgement = newest_judgement(book, model.model_id, context)
     if judgement is None:
-        why = "no judgement of this model is kept: judge it with `adan-core evaluate`"
+        why = "no judgement of this model is kept: `adan-core walk-forward --for` keeps one"
         names = [name for name in GateFigures.__dataclass_fields__ if name != "unavailable"]
         figures = GateFigures(unavailable=dict.fromkeys(names, why))
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
+from adan_core.cli.judgement_keeping import add_keeping_options, keeper
 from adan_core.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ examples:
   adan-core walk-forward --dataset practice --seeds 3 --folds 3 --steps 20000
   adan-core walk-forward --dataset BTC-USDT-1h --html report.html
   adan-core walk-forward --dataset BTC-USDT-1h --profile swing --json
+  adan-core walk-forward --dataset BTC-USDT-1h --for BTC-USDT-1h-s1   (keeps it for its promotion)
 
 exit codes: 0 judged, whatever the verdict; the gates' is in the report
 """
@@ -52,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report with plots, too")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    add_keeping_options(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -79,6 +82,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         context.home.datasets,
         context.home.walk_forwards,
     )
+    keep = keeper(arguments, context, planned.recipe, steps, series)
     look = TestLedger(context.home.test_looks, context.clock).look(
         "walk-forward",
         planned.recipe,
@@ -95,6 +99,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     report, curves = judge(
         series, settings, planned.splits, results, circumstances, context.cache(settings)
     )
+    if keep is not None:
+        keep(report, results)
     verdict = judge_gates(report.figures, settings.gates)
     if arguments.html is not None:
         _write_page(arguments.html, report, curves, verdict, settings, look.number)

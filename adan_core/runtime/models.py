@@ -85,7 +85,10 @@ class BookSuccession:
         history = self._book.lifecycle.history(
             self._serving.model_id, registry.digest(self._serving.model_id)
         )
-        return history[-1].why if history and history[-1].after is ModelState.RETIRED else ""
+        last = history[-1] if history else None
+        if last is None or last.after is not ModelState.RETIRED or last.cause is Cause.SUCCEEDED:
+            return ""  # one that another succeeds goes on until the next start
+        return last.why
 
     def demote(self, why: str) -> Judged | None:
         """Take the model out of service, write it down, and return who follows; None: nobody."""

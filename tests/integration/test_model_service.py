@@ -18,12 +18,14 @@ from adan_core.domain.state import EngineState, Mode
 from adan_core.learning.backtest import run_targets
 from adan_core.learning.lifecycle import Cause, ModelState
 from adan_core.learning.market import economics, segment
+from adan_core.learning.runs import DataRecord, RunRecord, Span
 from adan_core.runtime.assembly import MarketPlan
 from adan_core.runtime.choice import choose_model
+from adan_core.runtime.models import parent_of
 from adan_core.runtime.tenure import market_time_decided
 from adan_core.runtime.watch import CONFIRMING
 from tests.service_home import SETTINGS, ServiceHome, WatchBench, band, path
-from tests.unit.learning.test_registry import NORMALISER
+from tests.unit.learning.test_registry import FEATURES, NORMALISER, SCHEMA
 
 pytestmark = pytest.mark.slow
 
@@ -224,6 +226,59 @@ def test_a_roll_back_from_outside_is_noticed_at_the_next_candle(tmp_path: Path) 
         await bench.close()
 
     asyncio.run(story())
+
+
+def test_one_that_another_succeeds_goes_on_until_the_next_start(tmp_path: Path) -> None:
+    async def story() -> None:
+        home = bull_after_calm(tmp_path)
+        bench = WatchBench.build(home, TURNED, home.serving("bull"))
+        await bench.begin()
+        await bench.play(TURNED, 0, RISE)
+        home.seal("newer", 0.0, parent="bull")
+        home.promote("newer")
+        await bench.play(TURNED, RISE, RISE + 3)
+        assert bench.codes() == []
+        assert bench.held > 0.0
+        await bench.close()
+        assert chosen(home) == ("newer", "")
+
+    asyncio.run(story())
+
+
+def test_a_new_model_descends_from_the_one_in_service_on_its_market(tmp_path: Path) -> None:
+    home = ServiceHome(tmp_path)
+    made = RunRecord(
+        schema_version=1,
+        run_id="run",
+        created_at=1,
+        dataset=None,
+        steps=1,
+        seed=0,
+        ladder=("5m", "1h", "4h"),
+        features=FEATURES,
+        feature_schema_hash=SCHEMA,
+        settings={},
+        data=(),
+        library_versions={},
+    )
+    assert parent_of(home.locations, home.clock, made) is None
+    home.seal("bull", 1.0)
+    home.promote("bull")
+    digest = home.book().registry.digest("bull")
+    assert parent_of(home.locations, home.clock, made) is None  # no candle of it is synthetic
+    span = Span(0, 1, 1)
+    data = DataRecord(
+        symbol="BTC/SIM",
+        timeframe="5m",
+        synthetic=True,
+        series_hash="",
+        training_hash="",
+        training=span,
+        validation=span,
+        test=span,
+    )
+    assert parent_of(home.locations, home.clock, replace(made, data=(data,))) == "bull"
+    assert home.book().registry.digest("bull") == digest
 
 
 def test_the_challenger_s_shadow_is_the_backtest_s_account_and_sends_no_order(
