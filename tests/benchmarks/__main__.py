@@ -13,6 +13,7 @@ BENCHMARKS = {
     "live-screen": ("starting", "live_screen"),
     "help": ("starting", "help_time"),
     "environment": ("environment_steps", "environment_steps"),
+    "environment-rows": ("environment_steps", "environment_rows"),
     "learning-beside-defaults": ("time_to_target", "time_beside_defaults"),
     "learning-beside-loop": ("time_to_target", "time_beside_loop"),
     "ppo-rate": ("ppo_rate", "ppo_rate"),
