@@ -74,6 +74,34 @@ def _lines(judged: "Evaluation") -> list[str]:
         "",
         *table(["log-return by regime", *names], regimes),
         "",
+        *_reliability(judged),
+        "",
         judged.saturation.verdict[0].upper() + judged.saturation.verdict[1:] + ".",
         judged.verdict,
+    ]
+
+
+def _reliability(judged: "Evaluation") -> list[str]:
+    """Return how often decisions were right, by how sure the model was."""
+    from adan_core.cli.figures import figure, table
+
+    found = judged.calibration
+    rows = [
+        [
+            f"{one.lower:.0%} to {one.upper:.0%}",
+            figure(one.confidence, ".1%"),
+            figure(one.frequency, ".1%"),
+            f"{one.count:,}",
+        ]
+        for one in found.bins
+        if one.count
+    ]
+    return [
+        *table(["confidence", "mean", "right", "decisions"], rows),
+        (
+            f"expected calibration error {figure(found.expected_error, '.3f')} over "
+            f"{found.decisions:,} decisions whose horizon has passed. Right is one that earned more, "
+            "net, than the move it was weighed against."
+        ),
+        f"The members disagreed in {judged.abstained:,} decisions.",
     ]

@@ -14,7 +14,6 @@ from adan_core.data.cache_entry import CacheKey
 from adan_core.data.frames import cached_frame
 from adan_core.data.series import CandleSeries
 from adan_core.data.split import Period, split_by_fractions
-from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import DataError, ModelError
 from adan_core.domain.time import Milliseconds, iso
 from adan_core.learning.backtest import (
@@ -26,12 +25,12 @@ from adan_core.learning.backtest import (
     sma_cross_targets,
 )
 from adan_core.learning.bundle import ServiceModel
-from adan_core.learning.ensemble import EnsemblePolicy
-from adan_core.learning.inference import probabilities
+from adan_core.learning.calibration import Reliability
 from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.metrics import PerformanceMetrics
 from adan_core.learning.regime import detect_regimes
 from adan_core.learning.regime_model import REGIMES
+from adan_core.learning.witness import Witness
 
 EVALUATION_SCHEMA_VERSION = 1
 
@@ -88,7 +87,9 @@ class Saturation:
 class Evaluation:
     """A model's judgement; ``test_start`` to ``test_stop`` are closes, in milliseconds.
 
-    ``excess`` are the model's log-return minus those of the other strategies.
+    ``excess`` are the model's log-return minus those of the other strategies; ``calibration`` says
+    how often it was right, by how sure it was; ``abstained`` in how many decisions its members
+    disagreed.
     """
 
     schema_version: int
@@ -108,6 +109,8 @@ class Evaluation:
     excess: dict[str, float | None]
     saturation: Saturation
     verdict: str
+    calibration: Reliability
+    abstained: int
 
 
 def judging_period(series: CandleSeries, settings: Settings, model: ServiceModel) -> Period:
@@ -158,6 +161,18 @@ def evaluate(
     cache: DataCache | None = None,
 ) -> Evaluation:
     """Judge ``model`` on the test part of ``series``; ModelError or DataError if that cannot be."""
+    judged, _ = evaluated_run(model, series, settings, dataset, cache)
+    return judged
+
+
+def evaluated_run(
+    model: ServiceModel,
+    series: CandleSeries,
+    settings: Settings,
+    dataset: str,
+    cache: DataCache | None = None,
+) -> tuple[Evaluation, Backtest]:
+    """Return what ``evaluate`` does, and the model's own run that it was judged by."""
     if series.timeframe != model.card.timeframes[0]:
         raise ModelError(
             f"model {model.model_id} for candles of {model.card.ladder[0]}",
@@ -177,7 +192,7 @@ def evaluate(
     tested = known.slice(start, period.stop)
     capital = settings.account.starting_capital
     plain = costs.unprotected()
-    witness = _Witness(model.open_policy())
+    witness = Witness(model.open_policy())
     runs = {
         MODEL: run_policy(tested, part, witness, capital),
         FLAT: run_targets(tested, flat_targets(tested), costs, capital),
@@ -198,7 +213,7 @@ def evaluate(
         for result in results[1:]
     }
     saturation = judge_saturation(runs[MODEL].targets, np.array(witness.entropies))
-    return Evaluation(
+    judged = Evaluation(
         schema_version=EVALUATION_SCHEMA_VERSION,
         model_id=model.model_id,
         signer=model.signer,
@@ -216,7 +231,10 @@ def evaluate(
         excess=excess,
         saturation=saturation,
         verdict=_verdict(excess, saturation),
+        calibration=witness.reliability(),
+        abstained=witness.abstentions,
     )
+    return judged, runs[MODEL]
 
 
 def regimes_of(series: CandleSeries, cache: DataCache | None) -> NDArray[np.int64]:
@@ -248,7 +266,8 @@ def by_regime(run: Backtest, regimes: NDArray[np.int64]) -> tuple[RegimeResult, 
 
 def judge_saturation(targets: NDArray[np.float64], entropies: NDArray[np.float64]) -> Saturation:
     """Say whether a policy that asked for ``targets`` decides or always does the same."""
-    exposures, counts = np.unique(targets, return_counts=True)
+    asked = targets[np.isfinite(targets)]  # an abstention asks for nothing
+    exposures, counts = np.unique(asked if len(asked) else np.zeros(1), return_counts=True)
     shares = counts / counts.sum()
     commonest = int(np.argmax(counts))
     mix = float(-np.sum(shares * np.log(shares)))
@@ -263,27 +282,6 @@ def judge_saturation(targets: NDArray[np.float64], entropies: NDArray[np.float64
         saturated=saturated,
         verdict=verdict + ("; it does not decide: SATURATED" if saturated else "; it decides"),
     )
-
-
-class _Witness:
-    """A policy that remembers how undecided its members were at each decision."""
-
-    def __init__(self, policy: EnsemblePolicy) -> None:
-        self._policy = policy
-        self.entropies: list[float] = []
-
-    def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
-    ) -> PolicyOutput:
-        answer = self._policy.decide(symbol, close, observation, regime)
-        own = [_entropy(probabilities(opinion.logits)) for opinion in self._policy.opinions]
-        self.entropies.append(float(np.average(own, weights=self._policy.weights)))
-        return answer
-
-
-def _entropy(distribution: NDArray[np.float64]) -> float:
-    sure = distribution[distribution > 0.0]
-    return float(-np.sum(sure * np.log(sure)))
 
 
 def _same_path(series: CandleSeries, training_hash: str, candles: int) -> bool:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_HALVINGS = 60
-
 
 @dataclass(frozen=True, slots=True)
 class VotingRules:
@@ -87,12 +85,17 @@ def bounded_weights(
             for wish, floor, ceiling in zip(wished, low, high, strict=True)
         ]
 
-    # The nearest weights within the bounds: all wishes shifted alike, then cut (Duchi et al. 2008).
-    below, above = -1.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (below + above) / 2.0
-        if sum(shifted(middle)) < 1.0:
-            below = middle
-        else:
-            above = middle
-    return tuple(shifted(above))
+    # The nearest weights within the bounds: all wishes shifted alike, then cut. Their sum is linear
+    # between the shifts at which one of them reaches a bound (Duchi et al. 2008).
+    ends = sorted(
+        bound - wish for bounds in (low, high) for bound, wish in zip(bounds, wished, strict=True)
+    )
+    below = above = ends[0]
+    for end in ends:
+        above = end
+        if sum(shifted(end)) >= 1.0:
+            break
+        below = end
+    least, most = sum(shifted(below)), sum(shifted(above))
+    share = (1.0 - least) / (most - least) if most > least else 0.0
+    return tuple(shifted(below + share * (above - below)))

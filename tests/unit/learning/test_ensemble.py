@@ -1,0 +1,121 @@
+"""Members that decide together: votes that explain, abstention, weights that learn, a memory that lasts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adan_core.config.profile_settings import PROFILES
+from adan_core.domain.decisions import confidence_of
+from adan_core.domain.errors import ModelError
+from adan_core.learning.calibration import Calibration, MoveOdds
+from adan_core.learning.ensemble import EnsemblePolicy
+from tests.members import member_card, observation, readers
+
+CARDS = tuple(
+    member_card(name, horizon) for name, horizon in zip(PROFILES, (4, 8, 16, 40), strict=True)
+)
+WISHES = st.lists(
+    st.floats(-4.0, 4.0).filter(lambda wish: abs(wish) > 1e-3), min_size=4, max_size=4
+)
+
+
+@given(wishes=WISHES, held=st.sampled_from((0.0, 0.93)))
+def test_the_votes_explain_the_decision_and_its_confidence(
+    wishes: list[float], held: float
+) -> None:
+    answer = readers(CARDS).decide("BTC/SIM", 100.0, observation(wishes, held), 0)
+    assert [vote.member for vote in answer.votes] == list(PROFILES)
+    assert [vote.target_exposure for vote in answer.votes] == [float(wish > 0.0) for wish in wishes]
+    assert sum(vote.weight for vote in answer.votes) == pytest.approx(1.0)
+    assert answer.confidence == confidence_of(answer.votes)
+    assert 0.0 <= answer.confidence <= 1.0
+    inside = sum(wish > 0.0 for wish in wishes)
+    assert answer.abstained == (inside == 2)
+    assert np.isnan(answer.target_exposure) == answer.abstained
+    target = round(held) if answer.abstained else float(inside > 2)
+    assert [vote.agrees for vote in answer.votes] == [
+        (wish > 0.0) == (target == 1.0) for wish in wishes
+    ]
+    if not answer.abstained:
+        assert answer.target_exposure == target
+
+
+def test_protection_is_the_mean_of_those_who_agree() -> None:
+    cards = [replace(card, stop_loss=0.01 * (place + 1)) for place, card in enumerate(CARDS)]
+    answer = readers(cards).decide("BTC/SIM", 100.0, observation([1.0, 1.0, 1.0, -1.0]), 0)
+    assert answer.stop_loss == pytest.approx(0.02)
+    assert answer.expected_return == pytest.approx((1.0 + 1.0 + 1.0 - 1.0) / 4 / 100.0)
+    split = readers(cards).decide("BTC/SIM", 100.0, observation([1.0, 1.0, -1.0, -1.0]), 0)
+    assert split.stop_loss is None
+
+
+def test_a_fall_is_expected_where_enough_was_seen_and_only_there() -> None:
+    calibrated = replace(CARDS[0].calibration, falls=(0.02, None, None, None, None))
+    policy = readers([replace(card, calibration=calibrated) for card in CARDS])
+    invested = observation([1.0] * 4)
+    assert policy.decide("A", 100.0, invested, 0).expected_drawdown == pytest.approx(0.02)
+    assert policy.decide("A", 100.0, invested, 1).expected_drawdown is None
+    assert policy.decide("A", 100.0, invested, -1).expected_drawdown is None
+    assert policy.decide("A", 100.0, observation([-1.0] * 4), 1).expected_drawdown == 0.0
+
+
+def play(policy: EnsemblePolicy, candles: int, first: int = 0) -> list[tuple[float, ...]]:
+    """The price rises by half a percent a candle; the first member knows, the last believes otherwise."""
+    weights = []
+    for candle in range(first, first + candles):
+        close = 100.0 * 1.005**candle
+        answer = policy.decide("BTC/SIM", close, observation([1.0, 1.0, 1.0, -1.0], 0.0), 0)
+        weights.append(tuple(vote.weight for vote in answer.votes))
+    return weights
+
+
+def test_weights_follow_who_was_right_once_the_horizon_has_passed() -> None:
+    equal = [member_card(name, 8) for name in PROFILES]
+    weights = play(readers(equal), 120)
+    assert all(one == pytest.approx((0.25,) * 4) for one in weights[:8])  # nothing is known yet
+    assert weights[-1][0] == weights[-1][1] > 0.27
+    assert weights[-1][3] == pytest.approx(0.15)
+    assert all(sum(one) == pytest.approx(1.0) for one in weights)
+
+
+def test_no_vote_is_scored_before_its_horizon_and_each_symbol_has_its_own_votes() -> None:
+    policy = readers([member_card(name, 8) for name in PROFILES])
+    for candle in range(8):
+        for symbol in ("A", "B"):
+            policy.decide(symbol, 100.0 + candle, observation([1.0, 1.0, 1.0, -1.0]), 0)
+    assert policy.weights == pytest.approx((0.25,) * 4)
+    policy.decide("A", 120.0, observation([1.0, 1.0, 1.0, -1.0]), 0)
+    assert policy.weights[0] > policy.weights[3]
+
+
+@pytest.mark.parametrize("split", [1, 7, 41, 90])
+def test_a_memory_goes_on_to_the_bit_as_if_nothing_had_been_interrupted(split: int) -> None:
+    whole = readers(CARDS)
+    expected = play(whole, 120)
+    first, second = readers(CARDS), readers(CARDS)
+    before = play(first, split)
+    second.restore(first.memory())
+    assert before + play(second, 120 - split, split) == expected
+    for name, array in whole.memory().items():
+        np.testing.assert_array_equal(array, second.memory()[name])
+
+
+def test_a_memory_is_a_copy_and_another_model_s_is_refused() -> None:
+    policy = readers(CARDS)
+    play(policy, 50)
+    kept = policy.memory()
+    play(policy, 50, 50)
+    assert any((kept[name] != now).any() for name, now in policy.memory().items())
+    with pytest.raises(ModelError, match="another model"):
+        readers(CARDS[:2]).restore(kept)
+
+
+def test_a_calibrated_member_says_the_same_of_a_move_and_of_staying_against_it() -> None:
+    odds = Calibration(MoveOdds(-0.3, 0.8), MoveOdds(0.1, 0.4), 0.45, 0.0, (None,) * 5, 100.0)
+    policy = readers([replace(CARDS[0], calibration=odds, lowest_weight=0.0)])
+    certain = policy.decide("A", 100.0, observation([1e-6]), 0).confidence
+    against = policy.decide("A", 100.0, observation([-1e-6]), 0).confidence
+    assert certain == pytest.approx(1.0 - against, abs=1e-5)
