@@ -22,14 +22,26 @@ def watch(view: View) -> object:
 
 
 def vote(member: Vote) -> str:
-    """Return one member's vote: the exposure it wants and how sure it is."""
+    """Return one member's vote: the exposure it wants, how sure it is, and what its voice weighs.
+
+    The confidence above is the mean of these by weight, a vote against counting as the rest to 100 %.
+    """
     wanted = figures.percent(member.target_exposure, decimals=0)
     sure = figures.percent(member.confidence, decimals=0)
-    return f"{clean(member.member)} wants {wanted} ({sure} sure)"
+    voice = ""
+    if member.weight < 1.0:
+        voice = f", {figures.percent(member.weight, decimals=0)} of the votes"
+    against = "" if member.agrees else " against it"
+    return f"{clean(member.member)} wants {wanted}{against} ({sure} sure{voice})"
 
 
 def verdict(decision: Decision) -> Span:
-    """Return what the risk limits said; the lines below name the limit that denied."""
+    """Return what the risk limits said; the lines below name the limit that denied.
+
+    Where the members disagreed, no limit was asked: they abstain, and the position stays.
+    """
+    if decision.action.abstained:
+        return ("abstains", Ink.WARN)
     if decision.verdict is None:
         return ("no order", Ink.MUTED)
     return ("allowed", Ink.GOOD) if decision.verdict.allowed else ("DENIED", Ink.WARN)
