@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "rearm": ("allow trading again after a kill (asks for a typed word)", "control"),
     "train": ("train a model on candles", "train"),
     "evaluate": ("judge a model out of sample, net of costs", "evaluate"),
+    "tune": ("search for better settings without seeing the test", "tune"),
     "walk-forward": ("judge a way of learning over the whole history", "walk_forward"),
     "backtest": ("run a model or a plain strategy over candles", "backtest"),
     "prove": ("show on markets of known worth that the agent learns what can be learnt", "prove"),

@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             {"schema_version": SCHEMA_VERSION, "look": look, "report": report, "gates": verdict}
         )
     else:
-        for line in _lines(report, verdict, look.number):
+        for line in walk_forward_lines(report, verdict, look.number):
             context.say(line)
         if arguments.html is not None:
             context.say(f"\nwith plots: {arguments.html}")
@@ -163,7 +163,8 @@ def _write_page(
     write_atomically(path, page.encode(), 0o644)
 
 
-def _lines(report: "WalkForward", verdict: "GateVerdict", looks: int) -> Iterator[str]:
+def walk_forward_lines(report: "WalkForward", verdict: "GateVerdict", looks: int) -> Iterator[str]:
+    """Yield a judgement for a person: the worst seed first, the gates last."""
     from adan_core.cli.figures import METRIC_ROWS, figure, table
     from adan_core.domain.time import iso
 

@@ -20,6 +20,7 @@ from adan_core.config.profile_settings import Profiles, Voting
 from adan_core.config.reward_settings import Reward
 from adan_core.config.risk_tiers import Fraction, Tier, check_bounds
 from adan_core.config.service_settings import Service
+from adan_core.config.tuning_settings import Tuning
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError
 
@@ -293,6 +294,7 @@ class Settings(Section):
     profiles: Profiles
     voting: Voting
     judgement: Judgement
+    tuning: Tuning
     gates: Gates
     service: Service
     rules: Rules

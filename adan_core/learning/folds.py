@@ -8,6 +8,7 @@ financial machine learning, 2018, chapter 7), before the test as many more as th
 from itertools import pairwise
 
 from adan_core.config.judgement_settings import Judgement
+from adan_core.config.settings import Settings
 from adan_core.data.series import CandleSeries
 from adan_core.data.split import Period, Split
 from adan_core.domain.errors import DataError
@@ -43,6 +44,29 @@ def folds(series: CandleSeries, settings: Judgement, purge: int) -> tuple[Split,
             )
         )
     return tuple(found)
+
+
+def last_split(series: CandleSeries, settings: Settings, purge: int) -> Split:
+    """Return the one split by the settings' shares, with ``purge`` and embargo left out between.
+
+    DataError if a period would be empty.
+    """
+    learning, count = settings.learning, len(series)
+    test_start = round(count * (learning.train_fraction + learning.validation_fraction))
+    validation_stop = test_start - purge - settings.judgement.embargo
+    validation_start = round(count * learning.train_fraction)
+    training_stop = validation_start - purge
+    if training_stop < 1 or validation_stop <= validation_start or test_start >= count:
+        raise DataError(
+            f"{count} candles of {series.symbol}, {purge} of them purged before each period",
+            "candles to train, to validate and to test on",
+            "use a longer series",
+        )
+    return Split(
+        period(series, 0, training_stop),
+        period(series, validation_start, validation_stop),
+        period(series, test_start, count),
+    )
 
 
 def period(series: CandleSeries, start: int, stop: int) -> Period:

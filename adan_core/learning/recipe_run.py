@@ -61,16 +61,18 @@ def plan_run(
     seeds: Sequence[int],
     store: Path,
     shelf: Path,
+    splits: tuple[Split, ...] = (),
 ) -> RecipeRun:
     """Return the run of ``seeds`` over the folds of ``series``, results to be kept under ``shelf``.
 
+    ``splits`` are other ones than the settings' folds.
     DataError if the series is too short for its folds.
     """
     ladder = ladder_of(settings, series.timeframe)
     spec = with_external(FeatureSet.parse(features, settings.features), settings)
     schema_hash = spec.schema_hash(ladder)
     terms = terms_of(settings, profile, spec.columns(ladder), ladder)
-    splits = folds(series, settings.judgement, terms.horizon)
+    splits = splits or folds(series, settings.judgement, terms.horizon)
     recipe = recipe_of(settings, schema_hash, terms.name)
     question = msgspec.json.encode(
         [

@@ -89,7 +89,7 @@ class WalkForward:
     """The judgement; ``seeds`` are ordered from worst to best by log-return, ``median`` is one of them.
 
     ``excess`` is the median seed's log-return minus each strategy's; ``deflated_sharpe`` counts
-    ``trials``: seeds times looks at this test period. What could not be computed is None, and
+    ``trials``: seeds times the recipes that were tried. What could not be computed is None, and
     ``unavailable`` says why.
     """
 
@@ -133,12 +133,15 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a judgement is about and cannot know from its candles: names, looks, the leak check."""
+    """What a judgement is about and cannot know from its candles.
+
+    ``tried`` is how many recipes had the chance to look good on this test, this one included.
+    """
 
     dataset: str
     recipe: str
     steps: int
-    looks: int
+    tried: int
     leakcheck_clean: bool | None
     unavailable: dict[str, str]
 
@@ -178,7 +181,7 @@ def judge(
     median = judged[(len(judged) - 1) // 2]
     usual = joined[median.seed][USUAL]
     unavailable = dict(circumstances.unavailable)
-    trials = len(judged) * max(circumstances.looks, 1)
+    trials = len(judged) * max(circumstances.tried, 1)
     sharpes = _sharpes([joined[one.seed][USUAL] for one in judged], unavailable)
     if sharpes is None:
         probabilistic = deflated = None

@@ -1,0 +1,246 @@
+"""Folds, seeds and searches for real, but tiny: what was seen when, what is kept, what is refused."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adan_core.config.judgement_settings import Judgement
+from adan_core.config.loading import load_settings
+from adan_core.config.locations import Locations, locate
+from adan_core.config.settings import Settings
+from adan_core.config.tuning_settings import Range
+from adan_core.data.series import CandleSeries
+from adan_core.data.store import CandleStore
+from adan_core.data.synthetic import SimulatedMarket
+from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import DataError, UsageError
+from adan_core.learning import fold_run
+from adan_core.learning.executor import InProcess
+from adan_core.learning.fold_run import FoldResult, FoldTask, run_fold
+from adan_core.learning.folds import folds, last_split
+from adan_core.learning.market import feature_text
+from adan_core.learning.recipe_run import RecipeRun, plan_run, work_out
+from adan_core.learning.tuning import Assignment, Search, StudyResult
+from adan_core.learning.walk_forward import Circumstances, Curves, WalkForward, judge
+
+SMALL = (
+    "learning.copies=8",
+    "learning.steps_per_copy=32",
+    "learning.batch_size=128",
+    "learning.episode_length=100",
+    "learning.epochs=1",
+    "judgement.folds=2",
+    "judgement.seeds=2",
+    "judgement.bootstrap_samples=200",
+    "judgement.random_draws=40",
+)
+STEPS = 512
+ROWS = 2_600
+HOUR = Timeframe.parse("1h")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Locations:
+    return locate(tmp_path_factory.mktemp("home"), {})
+
+
+@pytest.fixture(scope="module")
+def settings(home: Locations) -> Settings:
+    return load_settings(home, SMALL, {}).settings
+
+
+@pytest.fixture(scope="module")
+def series(home: Locations) -> CandleSeries:
+    candles = SimulatedMarket("BTC/SIM", HOUR, 21).candles(0, ROWS)
+    CandleStore(home.datasets).write("practice", candles, "made")
+    return candles
+
+
+def planned(settings: Settings, series: CandleSeries, home: Locations, shelf: Path) -> RecipeRun:
+    features = feature_text(settings, home)
+    return plan_run(series, "practice", settings, features, "", STEPS, (1, 2), home.datasets, shelf)
+
+
+@pytest.fixture(scope="module")
+def judged(
+    settings: Settings,
+    series: CandleSeries,
+    home: Locations,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[RecipeRun, tuple[FoldResult, ...], WalkForward, Curves]:
+    run = planned(settings, series, home, tmp_path_factory.mktemp("shelf"))
+    results = work_out(run, InProcess(), lambda _task, _failure: None)
+    about = Circumstances("practice", run.recipe, STEPS, 1, leakcheck_clean=True, unavailable={})
+    return run, results, *judge(series, settings, run.splits, results, about)
+
+
+@pytest.mark.slow
+def test_what_is_worked_out_is_not_worked_out_again(
+    judged: tuple[RecipeRun, tuple[FoldResult, ...], WalkForward, Curves],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, results, _, _ = judged
+
+    def refuse(_task: FoldTask) -> None:
+        raise AssertionError("learnt again")
+
+    monkeypatch.setattr(fold_run, "_learn", refuse)
+    told: list[str] = []
+    again = work_out(run, InProcess(), lambda task, _failure: told.append(f"{task.fold}"))
+    assert again == results
+    assert len(told) == len(run.tasks) == 4
+
+
+@pytest.mark.slow
+def test_the_tests_follow_each_other_to_the_last_candle(
+    judged: tuple[RecipeRun, tuple[FoldResult, ...], WalkForward, Curves],
+    series: CandleSeries,
+    settings: Settings,
+) -> None:
+    run, _, report, curves = judged
+    assert run.splits[0].test.start == ROWS // 2
+    assert run.splits[-1].test.stop == ROWS
+    assert report.candles == len(curves.close_time) == ROWS - ROWS // 2
+    assert curves.close_time[-1] == series.close_time[-1]
+    for equity in (*curves.seeds.values(), *curves.strategies.values()):
+        assert len(equity) == report.candles
+        assert equity[0] == settings.account.starting_capital
+
+
+@pytest.mark.slow
+def test_the_worst_seed_stands_first_and_the_median_is_never_the_best_of_two(
+    judged: tuple[RecipeRun, tuple[FoldResult, ...], WalkForward, Curves],
+) -> None:
+    _, _, report, curves = judged
+    earned = [one.interval.estimate for one in report.seeds]
+    assert earned == sorted(earned)
+    assert report.median == report.seeds[0]
+    for one in report.seeds:
+        equity = curves.seeds[one.seed]
+        assert one.interval.estimate == pytest.approx(np.log(equity[-1] / equity[0]))
+        assert one.interval.lower <= one.interval.estimate <= one.interval.upper
+        assert one.metrics.log_return == pytest.approx(one.interval.estimate)
+    assert report.trials == 2
+
+
+@pytest.mark.slow
+def test_costs_take_from_who_trades_and_holding_is_held_to_the_same_stress(
+    judged: tuple[RecipeRun, tuple[FoldResult, ...], WalkForward, Curves],
+) -> None:
+    _, _, report, _ = judged
+    holding = next(one for one in report.strategies if one.strategy == "buy and hold")
+    assert holding.metrics.log_return is not None
+    own = min(one.stressed["fee stress"] for one in report.seeds)
+    assert report.stressed_excess["flat"] == own
+    # A doubled fee of 0.1 % on the one purchase.
+    doubled = own - report.stressed_excess["buy and hold"]
+    assert doubled == pytest.approx(holding.metrics.log_return - 0.001, abs=2e-4)
+
+
+@pytest.mark.parametrize("expanding", [True, False])
+def test_no_period_of_a_fold_touches_another(
+    series: CandleSeries, settings: Settings, *, expanding: bool
+) -> None:
+    purge = 40
+    for count, embargo in itertools.product((2, 3, 5), (0, 24)):
+        judgement: Judgement = settings.judgement.model_copy(
+            update={"folds": count, "embargo": embargo, "expanding": expanding}
+        )
+        found = folds(series, judgement, purge)
+        assert len(found) == count
+        for split in found:
+            assert split.validation.start - split.training.stop == purge
+            assert split.test.start - split.validation.stop == purge + embargo
+        for before, after in itertools.pairwise(found):
+            assert before.test.stop == after.test.start
+
+
+def test_a_series_too_short_for_its_folds_is_refused(
+    series: CandleSeries, settings: Settings
+) -> None:
+    with pytest.raises(DataError, match="fewer folds"):
+        folds(series.slice(0, 100), settings.judgement, 40)
+
+
+SPACE = {"learning.gamma": Range(low=0.9, high=0.99)}
+
+
+def search(
+    name: str, settings: Settings, series: CandleSeries, home: Locations, shelf: Path
+) -> Search:
+    split = last_split(series, settings, 40)
+    features = feature_text(settings, home)
+
+    def tasks(values: Assignment) -> Sequence[FoldTask]:
+        overrides = (*SMALL, *(f"{key}={value}" for key, value in values.items()))
+        own = load_settings(home, overrides, {}).settings
+        known = series.slice(0, split.validation.stop)
+        return plan_run(
+            known, "practice", own, features, "", STEPS, (1,), home.datasets, shelf
+        ).tasks
+
+    return Search("s", shelf / f"{name}.journal", "q", SPACE, 2, tasks, InProcess())
+
+
+@pytest.mark.slow
+def test_tune_never_sees_the_test_period(settings: Settings, tmp_path: Path) -> None:
+    """Whatever the candles of the test are, the search finds the same, to the bit."""
+    candles = SimulatedMarket("BTC/SIM", HOUR, 22).candles(0, ROWS)
+    start = last_split(candles, settings, 40).test.start
+    found = []
+    for place, factor in enumerate((1.0, 3.0)):
+        home = locate(tmp_path / str(place), {})
+        change = np.where(np.arange(ROWS) < start, 1.0, factor)
+        other = CandleSeries(
+            symbol=candles.symbol,
+            timeframe=candles.timeframe,
+            synthetic=True,
+            open_time=candles.open_time,
+            open=candles.open * change,
+            high=candles.high * change,
+            low=candles.low * change,
+            close=candles.close * change,
+            volume=candles.volume,
+        )
+        CandleStore(home.datasets).write("practice", other, "made")
+        one = search("study", settings, other, home, tmp_path / str(place))
+        one.run(2, lambda _found: None, lambda: False)
+        found.append(one.result())
+    assert found[0] == found[1]
+    assert found[0].finished + found[0].pruned == 2
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_where_it_was_and_refuses_another_question(
+    settings: Settings, series: CandleSeries, home: Locations, tmp_path: Path
+) -> None:
+    told: list[StudyResult] = []
+
+    def after_one() -> Iterator[bool]:
+        yield from (False, True)
+
+    stops = after_one()
+    search("study", settings, series, home, tmp_path).run(2, told.append, lambda: next(stops))
+    assert [one.finished for one in told] == [1]
+    again = search("study", settings, series, home, tmp_path)
+    assert again.result() == told[0]
+    again.run(2, told.append, lambda: False)
+    assert told[-1].finished + told[-1].pruned == 2
+    with pytest.raises(UsageError, match="begun with other"):
+        Search("s", tmp_path / "study.journal", "other", SPACE, 2, lambda _: (), InProcess())
+
+
+@pytest.mark.slow
+def test_a_result_of_another_version_is_worked_out_again(
+    judged: tuple[RecipeRun, tuple[FoldResult, ...], WalkForward, Curves],
+) -> None:
+    run, results, _, _ = judged
+    task = run.tasks[0]
+    task.path.write_bytes(task.path.read_bytes().replace(b'"code_version":"', b'"code_version":"0'))
+    assert fold_run.finished(task) is None
+    assert run_fold(task) == next(
+        one for one in results if (one.fold, one.seed) == (task.fold, task.seed)
+    )
