@@ -24,7 +24,7 @@ from adan_core.accounting.account import (
     TRADED,
 )
 from adan_core.accounting.compiled import compiled
-from adan_core.accounting.purse import FIGURES, step_purses
+from adan_core.accounting.purse import CAP, FIGURES, position_cap, step_purses
 from adan_core.accounting.sizing import DENIALS
 from adan_core.domain.errors import ConfigurationError, DataError
 from adan_core.learning.environment_episodes import PORTFOLIO_SIZE, begin, begin_in_order, see
@@ -73,12 +73,14 @@ def _step(
     _reward(
         copies.accounts,
         copies.place,
+        copies.figures,
         copies.reward_state,
         copies.denials,
         world.tape.close,
         world.tape.regime,
         world.tape.volatility,
         world.reward,
+        world.limits.tiers,
         RUIN * world.capital,
         world.symbols,
         outcome.terms,
@@ -93,12 +95,14 @@ def _step(
 def _reward(
     accounts: Floats,
     place: Integers,
+    figures: Floats,
     states: Floats,
     denials: Integers,
     closes: Floats,
     regimes: NDArray[np.int8],
     volatilities: Floats,
     settings: Floats,
+    tiers: Floats,
     ruin: float,
     symbols: int,
     terms: Floats,
@@ -115,7 +119,9 @@ def _reward(
             bar = place[copy, 0]
             place[copy, 0] = bar + 1
             start, end = accounts[copy, LAST_EQUITY], accounts[copy, EQUITY]
+            # What was stopped out within the candle was held in it, too.
             held = abs(accounts[copy, QUANTITY]) + abs(accounts[copy, LAST_HIT_QUANTITY])
+            room = position_cap(start, tiers, figures[copy, CAP]) * max(end, _NOTHING * start)
             rewards[copy] = np.float32(
                 adaptive_reward(
                     states[copy],
@@ -126,7 +132,7 @@ def _reward(
                     accounts[copy, TRADED],
                     accounts[copy, LAST_DRAWDOWN],
                     1.0 - end / accounts[copy, PEAK],
-                    held * closes[bar + 1] / max(end, _NOTHING * start),
+                    held * closes[bar + 1] / room if room > 0.0 else 1.0,
                     int(regimes[bar]),
                     volatilities[bar],
                     terms[copy],

@@ -106,7 +106,7 @@ def adaptive_reward(
     ``state`` (``REWARD_STATE``) is the copy's own and moves; ``settings`` (``REWARD_SETTINGS``, or
     empty: nothing is shaped). ``before`` and ``after`` are equity at successive closes, ``fees``
     and ``traded`` what was paid and traded in between, in quote currency; drawdowns are fractions of
-    the peak; ``exposure`` is the share of equity held within the candle, ``regime`` and
+    the peak; ``exposure`` is the share of its cap held within the candle, ``regime`` and
     ``volatility`` (short over long) were known when it was decided, -1 and NaN where they were not.
 
     Terms, in log-return: *market* and *costs* (see ``_money``); *drawdown*, the fall below the
