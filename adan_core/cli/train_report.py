@@ -86,6 +86,9 @@ def describe(record: TrainingProgress) -> str:
         parts.append(f"validation {record.validation_score:+.4f} at step {record.selected_at:,}")
     if record.kl_divergence is not None and record.entropy is not None:
         parts.append(f"KL {record.kl_divergence:.4f}, entropy {record.entropy:.3f}")
+    if record.denied:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in record.denied.items())
+        parts.append(f"actions denied: {reasons}")
     return f"{record.message}: " + ", ".join(parts)
 
 

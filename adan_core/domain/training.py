@@ -53,7 +53,8 @@ class TrainingProgress:
 
     ``remaining`` is the estimated time to the end, ``deadline_in`` the time left before the deadline
     and ``reserve`` what of it is kept back for the last checkpoint, all in seconds; ``reward`` is the
-    mean episode reward, ``reward_terms`` its terms' means per step, unscaled. ``validation_score`` is
+    mean episode reward, ``reward_terms`` its terms' means per step, unscaled. ``denied`` counts the
+    actions that could not be followed so far, by reason. ``validation_score`` is
     the best net log-return per 1000 candles so far, found after ``selected_at`` steps.
     """
 
@@ -77,6 +78,7 @@ class TrainingProgress:
     reward_terms: Mapping[str, float] = field(default_factory=dict)
     validation_score: float | None = None
     selected_at: int | None = None
+    denied: Mapping[str, int] = field(default_factory=dict)
     reserve: float | None = None
     seed: int | None = None
     profile: str = ""
