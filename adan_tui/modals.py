@@ -125,7 +125,7 @@ class Parting(ModalScreen[bool]):
     """Asks whether to leave although a training runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Leave", id="parting.yes", tooltip="Stop the training, leave"),
+        Binding("y", "answer(True)", "Leave", id="parting.yes", tooltip="Save a checkpoint, leave"),
         Binding("n,escape", "answer(False)", "Stay", id="parting.no", tooltip="Go on as before"),
     ]
 
@@ -134,7 +134,7 @@ class Parting(ModalScreen[bool]):
         with Vertical(classes="dialog"):
             yield Static("A training is running", classes="dialog-title", markup=False)
             yield Static(
-                "Leaving saves a valid checkpoint and stops it. Leave? y leaves, n stays.",
+                "Leaving saves a valid checkpoint; it goes on at the next start. y leaves, n stays.",
                 markup=False,
             )
 

@@ -57,5 +57,11 @@ def test_kill_while_training_runs_restart_and_re_arm(
         screen.see("RUNNING")
         screen.see_gone("HALT CONFIRMED")
         assert not latch.exists()
+        # The training that was left goes on, from its checkpoint, until it is stopped.
+        if columns < 100:
+            screen.press("5")
+        screen.see(r"[\d,]+ steps/s", "F6 stops it", within=120.0)
+        screen.press("F6")
+        screen.see("STOPPED", within=30.0)
         screen.press("F10")
         screen.ends(0)

@@ -126,14 +126,25 @@ def _training(place: Place) -> None:
         screen.press("5", "z")
         screen.see("finished", within=180.0)
         screen.press("z")
-        for _ in range(5):  # the first may still be sealing its model
-            _fill_in(screen, steps="50000000", dataset="practice")
-            if "refused" not in screen.see("start.training: (taken|refused)"):
-                break
-            screen.see_gone("start.training: refused")
+        # The first may still be sealing its model: then this one waits for it.
+        _fill_in(screen, steps="50000000", dataset="practice")
+        screen.see("(start|queue).training: taken")
+        screen.see(r"50,000,000 steps", within=90.0)
         screen.see(r"\d steps/s", within=90.0)
-        screen.press("F5")
-        screen.see("A training runs already: F6 stops it")
+        _fill_in(screen, steps="4000")
+        screen.see("queue.training: taken")
+        screen.press("F7")
+        screen.see("PAUSED", "1 waiting", within=30.0)
+        screen.press("F7")
+        screen.see_gone("PAUSED")
+        screen.press("F4")
+        screen.see("Trainings that wait")
+        screen.type("99")
+        screen.press("Enter")
+        screen.see("No training 99 waits")
+        screen.type("3")
+        screen.press("Enter")
+        screen.see("will not be started")
         screen.press("F12")
         screen.see("HALT CONFIRMED", "HALTED", "0 entry orders left", within=10.0)
         _rearm(screen)
@@ -236,7 +247,7 @@ def _replaying(place: Place) -> None:
 
 def _fill_in(screen: Terminal, *, steps: str, seed: str = "", dataset: str = "") -> None:
     screen.press("F5")
-    screen.see("Start a training", "time limit in seconds", "1000000")
+    screen.see("(Start|Queue) a training", "time limit in seconds", "1000000")
     screen.press("C-u")
     screen.see_gone("1000000")
     screen.type(steps)
