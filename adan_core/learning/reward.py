@@ -42,7 +42,6 @@ _LOWEST: Final = 8
 _HIGHEST: Final = 9
 _BY_REGIME: Final = 10
 _REGIMES: Final = 5
-REWARD_SETTINGS: Final = _BY_REGIME + _REGIMES * _SHAPED
 
 # Which way each shaped term's weight goes as volatility rises, and as the account does well: losses,
 # unsteadiness and haste are taken harder in wild markets and after losses, idleness in calm ones and
@@ -103,7 +102,7 @@ def adaptive_reward(
 ) -> float:
     """Return what the learner is given for one candle, and write its terms into ``terms_out``.
 
-    ``state`` (``REWARD_STATE``) is the copy's own and moves; ``settings`` (``REWARD_SETTINGS``, or
+    ``state`` (``REWARD_STATE``) is the copy's own and moves; ``settings`` (``Reward.as_tuple()``, or
     empty: nothing is shaped). ``before`` and ``after`` are equity at successive closes, ``fees``
     and ``traded`` what was paid and traded in between, in quote currency; drawdowns are fractions of
     the peak; ``exposure`` is the share of its cap held within the candle, ``regime`` and
