@@ -16,6 +16,7 @@ import pytest
 
 from adan_core.config.locations import locate
 from adan_core.domain.errors import NotRunning
+from adan_core.domain.snapshot import CoreSnapshot
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.runtime.remote import ask
 
@@ -139,7 +140,7 @@ def test_trainings_wait_in_a_durable_queue_and_are_paused_in_a_running_core(home
         assert "will not be started" in adan("train", "cancel", "2")
         assert "checkpoint" in adan("train", "stop")
         until(home, lambda now: now.state is TrainingState.STOPPED)
-        assert document("train", "list", "--json")["jobs"] == []
+        looked(home, lambda core: core.training_queue == ())
     finally:
         core.send_signal(signal.SIGINT)
         core.communicate(timeout=300)
@@ -166,10 +167,20 @@ def child_of(parent: int) -> Child:
 
 
 def until(home: Path, condition: Callable[[TrainingProgress], bool]) -> TrainingProgress:
-    """Ask the running core until its newest training record is as ``condition`` wants it."""
+    """Look at the running core until its newest training record is as ``condition`` wants it."""
+
+    def fits(core: CoreSnapshot) -> bool:
+        return core.training is not None and condition(core.training)
+
+    record = looked(home, fits).training
+    assert record is not None
+    return record
+
+
+def looked(home: Path, condition: Callable[[CoreSnapshot], bool]) -> CoreSnapshot:
+    """Look at the running core until it is as ``condition`` wants it."""
     socket = locate(home, {}).socket
     limit = time.monotonic() + 300.0
-    record = None
     never = threading.Event()
     while time.monotonic() < limit:
         never.wait(0.05)  # the processor is for those that are watched
@@ -177,7 +188,6 @@ def until(home: Path, condition: Callable[[TrainingProgress], bool]) -> Training
             snapshot = ask(socket).snapshot
         except NotRunning:  # it is still starting
             continue
-        record = None if snapshot is None else snapshot.training
-        if record is not None and condition(record):
-            return record
-    raise AssertionError(record)
+        if snapshot is not None and condition(snapshot):
+            return snapshot
+    raise AssertionError("the core never came to that")
