@@ -24,9 +24,9 @@ def succession_lines(status: ServiceStatus | None, width: int) -> list[Line]:
             (
                 ("shadow  ", Ink.FAINT),
                 (f"{clean(rival.model_id, _NAME)} ", Ink.STRONG),
-                (f"{figures.percent(rival.log_return, signed=True)} on paper fills, ", Ink.MUTED),
+                (f"{figures.percent(rival.log_return, signed=True)}, ", Ink.MUTED),
                 (f"{gap} beside the champion", Ink.TEXT),
-                (f" ({rival.candles:,} candles)", Ink.MUTED),
+                (f", {rival.candles:,} candles", Ink.MUTED),
             )
         )
     return lines

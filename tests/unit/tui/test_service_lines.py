@@ -53,7 +53,7 @@ def test_drift_beyond_its_limit_stands_out() -> None:
 
 def test_the_challenger_stands_beside_the_champion_and_a_failed_one_is_said() -> None:
     told = text(succession_lines(CHALLENGED, 80))
-    assert "shadow  bear +0.40 % on paper fills, -0.60 % beside the champion" in told
+    assert "shadow  bear +0.40 %, -0.60 % beside the champion, 1,000 candles" in told
     failed = replace(STATUS, challenger_note="bear is switched off: a fault")
     assert "bear is switched off" in text(succession_lines(failed, 80))
     assert succession_lines(STATUS, 80) == []
