@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds
 
 
@@ -41,6 +43,10 @@ class Regime(StrEnum):
     CRISIS = "crisis"
 
 
+VOLATILITY_RATIO: Final = "volatility ratio"
+"""What the detector calls the driver that sizes and weights follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class RegimeReading:
     """The detector's causal answer at the close of a candle.
@@ -53,6 +59,17 @@ class RegimeReading:
     probabilities: tuple[float, ...]
     drivers: tuple[tuple[str, float], ...]
     since: Milliseconds
+
+    @property
+    def volatility_ratio(self) -> float:
+        """The short volatility over the market's own long one; DataError if it was not measured."""
+        for name, value in self.drivers:
+            if name == VOLATILITY_RATIO:
+                return value
+        raise DataError(
+            f"regime drivers {[name for name, _ in self.drivers]}",
+            f"{VOLATILITY_RATIO!r} among them",
+        )
 
 
 class MarketSource(StrEnum):

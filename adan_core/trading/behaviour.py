@@ -32,7 +32,6 @@ from adan_core.trading.terms import Sizing
 
 Floats = NDArray[np.float64]
 
-VOLATILITY_DRIVER: Final = "volatility ratio"
 _REGIMES: Final = tuple(Regime)
 _UNKNOWN: Final = "N/A"
 # A factor nearer to 1 than this is not worth a sentence: it would read "x 1.00".
@@ -123,7 +122,7 @@ class DynamicBehaviorEngine:
         ``equity`` and ``peak`` are the account's and ``quantity`` what is held of ``symbol``. While
         something is held and the same exposure was asked for before, what was given then stays. An
         agent that abstained is given NaN, to stay as it is; protection it says nothing of is that of
-        ``sizing``.
+        ``sizing``. DataError if the regime's reading does not tell the volatility.
         """
         stop_loss = sizing.stop_loss if output.stop_loss is None else output.stop_loss
         take_profit = sizing.take_profit if output.take_profit is None else output.take_profit
@@ -137,11 +136,10 @@ class DynamicBehaviorEngine:
             record_trade(self._record(trade.symbol), trade.pnl)
             self._newest = sequence
         regime = _REGIMES.index(reading.regime)
-        volatility = dict(reading.drivers).get(VOLATILITY_DRIVER, math.nan)
         win_rate, streak = self._record(symbol).tolist()
         drawdown = 1.0 - equity / peak if peak > 0.0 else 0.0
         tier = tier_index(equity, sizing.lower_bounds)
-        figures = (regime, volatility, win_rate, drawdown, streak, tier)
+        figures = (regime, reading.volatility_ratio, win_rate, drawdown, streak, tier)
         wish = (target, stop_loss, take_profit)
         follow_wish(kept[:HELD], self.settings, *figures, *wish, quantity)
         kept[_FIGURES:_ANSWER] = figures

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.domain.decisions import BehaviourReading, PolicyOutput, Vote
+from adan_core.domain.errors import DataError
 from adan_core.domain.market import Regime, RegimeReading
 from adan_core.domain.portfolio import ClosedTrade
 from adan_core.runtime.assembly import behaviour_of, sizing_of
@@ -115,6 +116,12 @@ def test_what_another_version_kept_is_weighed_anew(bench: Bench) -> None:
     bench.engine.restore({BTC: np.zeros(3), ETH: np.zeros(2)})
     assert bench.engine.reading(BTC) is None
     assert bench.give(wish(0.5), quantity=1.0).target > 0.0
+
+
+def test_a_reading_that_lacks_a_figure_is_refused_rather_than_taken_for_usual(bench: Bench) -> None:
+    nameless = RegimeReading(Regime.RANGE, (0.2,) * 5, (("volatility", 3.0),), 0)
+    with pytest.raises(DataError, match="volatility ratio"):
+        bench.engine.give(BTC, 0, nameless, 1.0, 1.0, 0.0, wish(1.0), bench.sizing)
 
 
 def test_nothing_is_said_of_a_flat_wish(bench: Bench) -> None:
