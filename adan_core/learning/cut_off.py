@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from adan_core.learning.inference import forward, stacked
@@ -23,9 +24,9 @@ class CutOffs:
         self._gamma = agent.gamma
 
     @staticmethod
-    def of(agent: OnPolicyAlgorithm) -> "CutOffs | None":
+    def of(agent: BaseAlgorithm) -> "CutOffs | None":
         """Return it for an agent of plain networks in memory; None for others, whom SB3 serves."""
-        if type(agent) in {PPO, A2C} and agent.device.type == "cpu":
+        if isinstance(agent, PPO | A2C) and agent.device.type == "cpu":
             return CutOffs(agent)
         return None
 

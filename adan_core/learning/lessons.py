@@ -22,6 +22,7 @@ from adan_core.data.store import CandleStore
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import DataError, ModelError
 from adan_core.domain.time import SECOND, Milliseconds, iso
+from adan_core.learning.actions import levels_of
 from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, library_versions, seal_model
 from adan_core.learning.calibrating import calibrate
 from adan_core.learning.market import (
@@ -247,14 +248,15 @@ def member_card(lesson: Lesson, outcome: TrainingOutcome) -> MemberCard:
     """Return the card of the member that a run has learnt."""
     record, terms, plan = lesson.record, lesson.terms, lesson.plan
     exposures = terms.learning.exposures
-    algorithm = "PPO"
+    levels = levels_of(exposures, terms.learning.action)
+    algorithm = terms.learning.algorithm.name
     return MemberCard(
         name=terms.name,
         algorithm=algorithm,
         horizon=terms.horizon,
         columns=terms.columns,
         exposures=exposures,
-        levels=exposures,
+        levels=levels,
         stop_loss=terms.stop_loss,
         take_profit=terms.take_profit,
         lowest_weight=terms.lowest_weight,
@@ -264,7 +266,7 @@ def member_card(lesson: Lesson, outcome: TrainingOutcome) -> MemberCard:
         selected_at=outcome.selected_at,
         validation_score=outcome.score,
         calibration=calibrate(
-            network_from(algorithm, outcome.weights, exposures),
+            network_from(algorithm, outcome.weights, levels),
             exposures,
             terms.horizon,
             plan.validation,

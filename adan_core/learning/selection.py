@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from adan_core.domain.errors import DataError
 from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.environment_options import EnvironmentOptions
-from adan_core.learning.inference import Network
+from adan_core.learning.networks import DecisionNetwork
 from adan_core.learning.segments import Segment
 
 Floats = NDArray[np.float64]
@@ -55,13 +55,14 @@ class Validator:
         """How many candles one scoring plays, over all windows."""
         return self._steps * self._kernel.copies
 
-    def score(self, network: Network) -> float:
+    def score(self, network: DecisionNetwork) -> float:
         """Return the net log-return per 1000 candles, mean over all windows, after every cost."""
         kernel = self._kernel
         kernel.begin_in_order()
         total = 0.0
+        memory = np.zeros((len(kernel.observations), network.memory_size), dtype=np.float32)
         for _ in range(self._steps):
-            actions = np.argmax(network.logits(kernel.observations), axis=-1)
-            kernel.step(self._exposures[actions])
+            logits, memory = network.act(kernel.observations, memory)
+            kernel.step(self._exposures[np.argmax(logits, axis=-1)])
             total += float(kernel.log_returns.sum())
         return 1000.0 * total / self.bars

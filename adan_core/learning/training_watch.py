@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from adan_core.domain.training import TrainingProgress, TrainingState
-from adan_core.learning.agent import agent_arrays, learner_figures, restore_agent, weights_of
+from adan_core.learning.actions import levels_of
+from adan_core.learning.agent import learner_figures
 from adan_core.learning.checkpoint import Checkpoint, save_checkpoint
 from adan_core.learning.cut_off import CutOffs
 from adan_core.learning.environment import TradingVecEnv
-from adan_core.learning.inference import Network
+from adan_core.learning.learner_state import deciding_weights, learner_arrays, restore_learner
+from adan_core.learning.networks import network_from
 from adan_core.learning.selection import Validator
 from adan_core.learning.training_plan import TrainingOutcome
 from adan_core.resilience.memory import MemoryLevel, process_memory
@@ -54,6 +56,7 @@ class TrainingWatch(BaseCallback):
         self._boundary: Checkpoint | None = None
         self._written = -1
         self._rollouts = 0
+        self._taken = 0
         self._best: dict[str, NDArray[np.float32]] = {}
         self._score = -np.inf
         self._selected_at = 0
@@ -68,9 +71,9 @@ class TrainingWatch(BaseCallback):
 
     # -- from outside -------------------------------------------------------------------------
 
-    def restore(self, agent: OnPolicyAlgorithm, checkpoint: Checkpoint) -> None:
+    def restore(self, agent: BaseAlgorithm, checkpoint: Checkpoint) -> None:
         """Put agent, environment and this watch back where ``checkpoint`` was taken."""
-        restore_agent(agent, checkpoint.arrays)
+        restore_learner(agent, checkpoint.arrays)
         for name, array in self._environment.arrays.items():
             array[...] = checkpoint.arrays[_ENVIRONMENT + name]
         self._best = {
@@ -101,7 +104,7 @@ class TrainingWatch(BaseCallback):
             ending.state, steps, self._best, self._score, self._selected_at, ending.reason
         )
 
-    def finish(self, agent: OnPolicyAlgorithm) -> None:
+    def finish(self, agent: BaseAlgorithm) -> None:
         """Settle a run that has no step left to take: the weights it ended with are judged, too."""
         self.model = agent
         self._at_boundary(last=True)
@@ -111,12 +114,15 @@ class TrainingWatch(BaseCallback):
     def _on_training_start(self) -> None:
         clock = self._job.clock
         self._started = (clock.monotonic(), self.model.num_timesteps)
-        self._cut_offs = CutOffs.of(self._agent)
+        self._cut_offs = CutOffs.of(self.model)
         self._checkpoint_due = clock.monotonic() + self._job.plan.learning.checkpoint_seconds
 
     def _on_rollout_start(self) -> None:
         self._at_boundary(last=False)
         self._rollouts += 1
+        self._taken += 1
+        if self._taken == 2:  # the first one may have paid for compiling: it says nothing of speed
+            self._started = (self._job.clock.monotonic(), self.model.num_timesteps)
 
     def _on_step(self) -> bool:
         if self._unwatched_since is not None:
@@ -213,8 +219,12 @@ class TrainingWatch(BaseCallback):
         steps = self.model.num_timesteps
         if steps == self._judged_at:  # a run that goes on where it was judged
             return
-        weights = weights_of(self._agent)
-        score = self._validator.score(Network.from_weights(weights))
+        weights = deciding_weights(self.model)
+        learning = self._job.plan.learning
+        network = network_from(
+            learning.algorithm.name, weights, levels_of(learning.exposures, learning.action)
+        )
+        score = self._validator.score(network)
         self._judged_at = steps
         self._without_better += 1
         if score > self._score:
@@ -224,7 +234,7 @@ class TrainingWatch(BaseCallback):
             self._without_better = 0
 
     def _remember(self) -> None:
-        arrays: dict[str, NDArray[Any]] = agent_arrays(self._agent)
+        arrays: dict[str, NDArray[Any]] = learner_arrays(self.model)
         for name, array in self._environment.arrays.items():
             arrays[_ENVIRONMENT + name] = array.copy()
         for name, values in self._best.items():
@@ -244,11 +254,6 @@ class TrainingWatch(BaseCallback):
                 save_checkpoint(self._job.folder.checkpoints, self._boundary)
             self._written = self._boundary.steps
 
-    @property
-    def _agent(self) -> OnPolicyAlgorithm:
-        assert isinstance(self.model, OnPolicyAlgorithm)  # noqa: S101 - what the job built
-        return self.model
-
     # -- records ------------------------------------------------------------------------------
 
     def _publish(self, state: TrainingState, message: str) -> None:
@@ -261,7 +266,7 @@ class TrainingWatch(BaseCallback):
         done = self._boundary.steps if self._boundary is not None else 0
         rate = (done - first) / elapsed if elapsed > 0.0 and done > first else None
         left = max(job.plan.steps - done, 0)
-        figures = learner_figures(self._agent)
+        figures = learner_figures(self.model)
         entropy_loss = figures.get("train/entropy_loss")
         return TrainingProgress(
             run_id=job.plan.run_id,
@@ -282,6 +287,7 @@ class TrainingWatch(BaseCallback):
             updated_at=job.clock.now(),
             clip_fraction=figures.get("train/clip_fraction"),
             reward_terms=self._environment.reward_terms,
+            denied=self._environment.denied,
             validation_score=_finite(self._score),
             selected_at=self._selected_at if np.isfinite(self._score) else None,
             reserve=None if self._timeout.remaining() is None else self._timeout.reserve,

@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -22,9 +23,10 @@ from adan_core.config.settings import Settings
 from adan_core.data.processes import PROCESSES
 from adan_core.data.series import CandleSeries
 from adan_core.data.split import split_by_fractions
-from adan_core.learning.agent import build_agent, weights_of
+from adan_core.learning.agent import build_agent
 from adan_core.learning.environment import TradingEnvironment, training_environment
 from adan_core.learning.inference import Network
+from adan_core.learning.learner_state import deciding_weights
 from adan_core.learning.lessons import Lesson
 from adan_core.learning.optimum import attainable_optimum
 from adan_core.learning.proof import ProofTask, proof_lesson, proof_settings
@@ -68,7 +70,7 @@ class _Judge(BaseCallback):
             return
         self._learning += time.perf_counter() - self._since
         self._due = self.num_timesteps + _JUDGED_EVERY
-        score = self._validator.score(Network.from_weights(weights_of(self._agent)))
+        score = self._validator.score(Network.from_weights(deciding_weights(self._agent)))
         self._held = [*self._held, self._learning] if score >= self._target else []
         if len(self._held) == _IN_A_ROW:
             self.reached = self._held[0]
@@ -84,10 +86,10 @@ class _Judge(BaseCallback):
         return self.model
 
 
-Maker = Callable[[Lesson, int], PPO]
+Maker = Callable[[Lesson, int], BaseAlgorithm]
 
 
-def _batched(lesson: Lesson, seed: int) -> PPO:
+def _batched(lesson: Lesson, seed: int) -> BaseAlgorithm:
     """ADAN as it trains: all copies stepped by one compiled loop."""
     return build_agent(training_environment(lesson.plan), lesson.plan.learning, seed)
 

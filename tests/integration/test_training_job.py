@@ -31,7 +31,7 @@ from adan_core.domain.time import Clock, ManualClock, SystemClock
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning import training_watch
 from adan_core.learning.agent import build_agent
-from adan_core.learning.checkpoint import Checkpoint, checkpoints, decode
+from adan_core.learning.checkpoint import Checkpoint, checkpoints, decode, save_checkpoint
 from adan_core.learning.compute import ComputeOptimizer, applied
 from adan_core.learning.cut_off import CutOffs
 from adan_core.learning.environment import training_environment
@@ -117,7 +117,9 @@ def uninterrupted(
 def final_digest(run: RunFolder) -> str:
     """Return the digest of the last weights of a run, not only of the best."""
     arrays = decode(checkpoints(run.checkpoints)[-1].read_bytes()).arrays
-    return digest({name: arrays[name] for name in arrays if name.startswith(("policy.", "adam."))})
+    return digest(
+        {name: arrays[name] for name in arrays if name.startswith(("policy.", "optimiser."))}
+    )
 
 
 @pytest.mark.slow
@@ -292,7 +294,7 @@ def test_the_time_a_checkpoint_takes_is_kept_back_from_the_deadline(
     lesson = dataclasses.replace(lesson, plan=dataclasses.replace(lesson.plan, steps=10**6))
     run = RunFolder.create(tmp_path, lesson.record)
     clock = ManualClock()
-    real = training_watch.save_checkpoint
+    real = save_checkpoint
 
     def slow_save(folder: Path, checkpoint: Checkpoint) -> Path:
         clock.advance(20_000)
@@ -578,15 +580,16 @@ def test_the_numpy_network_is_the_trained_one(
 ) -> None:
     import torch
 
-    from adan_core.learning.agent import weights_of
     from adan_core.learning.environment import TradingVecEnv
     from adan_core.learning.environment_kernel import EnvironmentKernel
+    from adan_core.learning.learner_state import deciding_weights
 
     lesson = plan(settings, candles, tmp_path)
     kernel = EnvironmentKernel(lesson.plan.training, 16, 10_000.0, 100, 0)
     agent = build_agent(TradingVecEnv(kernel, (0.0, 1.0)), settings.learning, 0)
+    assert isinstance(agent, PPO)
     agent.learn(ROLLOUT)
-    network = Network.from_weights(weights_of(agent))
+    network = Network.from_weights(deciding_weights(agent))
     rng = np.random.default_rng(0)
     observations = rng.normal(0.0, 2.0, (500, network.inputs)).astype(np.float32)
     with torch.no_grad():
