@@ -16,7 +16,7 @@ from adan_core.domain.alerts import Alarm, Severity
 from adan_core.domain.candles import Candle
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import AdanError
-from adan_core.domain.market import RegimeReading
+from adan_core.domain.market import VOLATILITY_RATIO, RegimeReading
 from adan_core.domain.service import ServiceStatus
 from adan_core.domain.time import Milliseconds
 from adan_core.learning.bundle import ServiceModel
@@ -40,7 +40,6 @@ from adan_core.trading.witness import FlatPolicy
 CONFIRMING: Final = 100
 """Candles in a row under its floor before a model is taken out of service."""
 _SHOWN: Final = 8
-_VOLATILITY: Final = "volatility ratio"
 
 _log = structlog.get_logger()
 
@@ -131,7 +130,7 @@ class ServiceWatch:
         """Note a settled candle."""
         regime = -1 if reading is None else REGIMES.index(reading.regime)
         drivers = {} if reading is None else dict(reading.drivers)
-        volatility = drivers.get(_VOLATILITY, float("nan"))
+        volatility = drivers.get(VOLATILITY_RATIO, float("nan"))
         self._events.append(Passed(symbol, candle, close_time, regime, volatility))
 
     def decided(
