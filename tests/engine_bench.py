@@ -110,12 +110,14 @@ class EngineBench:
         books: str = "books",
         fitted_on: CandleSeries | None = None,
         mode: Mode = Mode.REPLAY,
+        model: Callable[[Normaliser, FeatureSet], ServiceModel] | None = None,
     ) -> Self:
         """Build an engine over ``series``; ``settings`` is the text of the operator's file.
 
         ``books`` names the folder of journal and venue: the same one again is a restart. The
         normaliser is fitted on ``fitted_on`` (default: the series itself). In paper mode the settings'
-        simulated market is traded, and the series only fits the normaliser.
+        simulated market is traded, and the series only fits the normaliser. ``model`` makes the model
+        that decides in place of the script.
         """
         locations = locate(home, {})
         _write_settings(locations, settings)
@@ -124,10 +126,10 @@ class EngineBench:
         spec = feature_set(loaded.settings, locations)
         basis = series if fitted_on is None else fitted_on
         frame = build_frame(basis, loaded.settings.ladders[series.timeframe], spec)
-        model = ScriptedModel(
-            script := Script(answer),
-            Normaliser.fit(frame, 0, len(basis), basis.content_hash),
-            spec,
+        normaliser = Normaliser.fit(frame, 0, len(basis), basis.content_hash)
+        script = Script(answer)
+        decides = (
+            ScriptedModel(script, normaliser, spec) if model is None else model(normaliser, spec)
         )
         clock, kill = ManualClock(), Switch()
         alarms: list[tuple[str, Severity, str]] = []
@@ -140,7 +142,7 @@ class EngineBench:
             ),
             Places(folder / "journal.sqlite", folder / "paper.sqlite", Durability.OFF),
             locations,
-            model,
+            decides,
             kill,
             lambda code, severity, message: alarms.append((code, severity, message)),
             clock,

@@ -16,9 +16,10 @@ Floats = NDArray[np.float64]
 
 BINS: Final = 10
 
-# How far from chance a member may be believed to lie before anything is seen, in log-odds: a quarter
-# is six points of a hundred. On random walks twice as much let luck on the validation part through.
-_PRIOR_DEVIATION: Final = 0.25
+# How far from chance a member may be believed to lie before anything is seen, in log-odds: 0.35 is
+# nine points of a hundred. More let luck on a random walk's validation part through, less made members
+# of a market that can be read doubt themselves.
+_PRIOR_DEVIATION: Final = 0.35
 _ROUNDS: Final = 50
 _CLOSE_ENOUGH: Final = 1e-10
 _LARGEST_ODDS: Final = 30.0

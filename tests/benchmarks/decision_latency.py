@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
+from adan_core.data.market_state import EnhancedMarketState
+from adan_core.data.normaliser import Normaliser
 from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.market import Regime, RegimeReading
 from adan_core.domain.portfolio import ClosedTrade
@@ -63,6 +65,38 @@ def decision_latency() -> Row:
 
     p99 = _p99(vote, inputs)
     return Row("decision, four members and behaviour, p99", p99, "ms", None, _DECISION_MILLISECONDS)
+
+
+def votes_latency() -> Row:
+    """Make the observation of the shipped state and let four members vote on it; p99 on one thread."""
+    locations = locate(Path("unused"), {})
+    settings = load_settings(locations, (), {}).settings
+    ladder = settings.ladders[settings.market.timeframe]
+    spec = feature_set(settings, locations)
+    columns = spec.columns(ladder)
+    inputs = len(columns) + len(PORTFOLIO_COLUMNS)
+    random = np.random.default_rng(1)
+    members = tuple(
+        Member(member_card(name, horizon), _network(random, inputs), np.arange(inputs))
+        for name, horizon in _HORIZONS.items()
+    )
+    policy = EnsemblePolicy("four", members, RULES, inputs)
+    schema = spec.schema_hash(ladder)
+    plain = np.zeros(len(columns)), np.ones(len(columns))
+    normaliser = Normaliser(*plain, 0, 1, "", schema)
+    rows = random.standard_normal((_DECISIONS, inputs))
+    closes = _PRICE * np.exp(np.cumsum(random.normal(0.0, 0.003, _DECISIONS)))
+    taken = np.empty(_DECISIONS)
+    for number, (row, close) in enumerate(zip(rows, closes.tolist(), strict=True)):
+        began = time.thread_time()
+        state = EnhancedMarketState(
+            _SYMBOL, number, columns, row[: len(columns)], row[len(columns) :], schema
+        )
+        observation = state.validate().to_tensor(normaliser)
+        policy.decide(_SYMBOL, close, observation, number % len(Regime))
+        taken[number] = (time.thread_time() - began) * 1e3
+    p99 = float(np.percentile(taken[1:], 99.0))
+    return Row("decision, four members and their observation, p99", p99, "ms", None, 2.0)
 
 
 def _network(random: np.random.Generator, inputs: int) -> Network:
