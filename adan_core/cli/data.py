@@ -19,6 +19,7 @@ from adan_core.cli.data_reading import (
     reading_options,
     say_findings,
 )
+from adan_core.cli.data_regimes import configure_regimes, regimes
 from adan_core.cli.data_sample import configure_sample, sample
 from adan_core.cli.data_store import (
     configure_export,
@@ -41,6 +42,7 @@ examples:
   adan-core data export BTC-USDT-1h candles.csv.gz
   adan-core data features BTC/USDT --output seen.parquet
   adan-core data leakcheck --dataset BTC-USDT-1h
+  adan-core data regimes BTC-USDT-1h
   adan-core data cache
 """
 
@@ -118,6 +120,11 @@ _ACTIONS: Final[
         "change the future, and see whether the past of features or decisions changes with it",
         configure_leakcheck,
         leakcheck,
+    ),
+    "regimes": (
+        "say which regimes the detector sees in a market, and how often it is right",
+        configure_regimes,
+        regimes,
     ),
     "sample": (
         "make candles of a simulated market or a textbook process",

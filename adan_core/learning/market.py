@@ -24,7 +24,8 @@ from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
 from adan_core.domain.market import Costs, MarketRules
 from adan_core.learning.environment_options import EnvironmentOptions
-from adan_core.learning.regime import DRIVERS, RegimeHistory, detect_regimes
+from adan_core.learning.regime import RegimeHistory, detect_regimes
+from adan_core.learning.regime_features import DRIVERS
 from adan_core.learning.segments import Economics, Segment
 
 SIMULATED_CANDLES = 60_000

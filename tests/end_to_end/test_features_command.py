@@ -20,8 +20,8 @@ from adan_core.domain.decisions import PolicyOutput
 from adan_core.learning.backtest import run_policy
 from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import economics
-from adan_core.learning.regime import DRIVERS, detect_regimes
-from adan_core.learning.regime_features import WARM_UP
+from adan_core.learning.regime import detect_regimes
+from adan_core.learning.regime_features import DRIVERS, WARM_UP
 from adan_core.learning.segments import Segment
 from adan_core.runtime.models import open_registry
 

@@ -30,7 +30,8 @@ from adan_core.learning.backtest import run_targets
 from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.market import economics, environment_options, feature_set
-from adan_core.learning.regime import DRIVERS, detect_regimes
+from adan_core.learning.regime import detect_regimes
+from adan_core.learning.regime_features import DRIVERS
 from adan_core.learning.segments import Economics, Segment
 from adan_core.runtime.assembly import Places, assemble, plan_market
 from adan_core.trading.database import Durability

@@ -27,7 +27,8 @@ from adan_core.learning.leakcheck_instants import choose_instants
 from adan_core.learning.leakcheck_planted import planted_leaks
 from adan_core.learning.leakcheck_stages import Pipeline, Stage, program_pipeline
 from adan_core.learning.leakcheck_warm_up import measure_warm_up
-from adan_core.learning.regime import WARM_UP, RegimeHistory
+from adan_core.learning.regime import RegimeHistory
+from adan_core.learning.regime_features import WARM_UP
 from tests.leaking_market import (
     LADDER,
     SPEC,
