@@ -25,7 +25,7 @@ from adan_core.learning.backtest import run_policy
 from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, ServiceModel
 from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import economics, feature_set, segment
-from adan_core.learning.regime import WARM_UP
+from adan_core.learning.regime_features import WARM_UP
 from tests.engine_bench import EngineBench
 from tests.members import RULES, member_card, reader
 
