@@ -23,30 +23,22 @@ from adan_core.domain.commands import (
 )
 from adan_core.domain.state import KillKind, KillPhase
 from adan_core.domain.time import Clock
-from adan_core.domain.training import TrainingRequest, TrainingState
 from adan_core.runtime.client import ScreenSettings, ScreenTheme
+from adan_tui import training_keys
 from adan_tui.actions import ACTIONS, allowed_keymap, bindings
 from adan_tui.bars import Footer, Header, Tabs
 from adan_tui.drawn import Drawn
 from adan_tui.inks import FIRST, inks
 from adan_tui.layout import LEFT, RIGHT, TABS, make_pane
 from adan_tui.messages import Answered, NotOpened, Opened, Updated
-from adan_tui.modals import Help, Parting, TrainingForm, TypedWord
+from adan_tui.modals import Help, Parting, TypedWord
 from adan_tui.opening import Opening
 from adan_tui.pane import Pane
 from adan_tui.panes.alerts import ranked
 from adan_tui.panes.kill import ELSEWHERE
-from adan_tui.queue_modal import CancelTraining
 from adan_tui.sending import send
 from adan_tui.text import clean
-from adan_tui.view import (
-    AT_START,
-    View,
-    renewed,
-    training_runs,
-    training_state,
-    waiting_trainings,
-)
+from adan_tui.view import AT_START, View, renewed, training_runs, waiting_trainings
 from adan_tui.wardrobe import Wardrobe
 
 _KILLS = {CommandKind.HALT: KillKind.HALT, CommandKind.FLATTEN: KillKind.FLATTEN}
@@ -287,36 +279,21 @@ class AdanApp(App[None], inherit_bindings=False):
 
     def action_start_training(self) -> None:
         """Ask what to train, then start it, or queue it behind the one at work."""
-        busy = training_runs(self._view)
-        kind = CommandKind.QUEUE_TRAINING if busy else CommandKind.START_TRAINING
-
-        def asked(request: TrainingRequest | None) -> None:
-            if request is not None:
-                self._send(Command(kind, training=request))
-
-        self.push_screen(TrainingForm(self._view.settings, queued=busy), asked)
+        training_keys.start(self, self._view, self._send)
 
     def action_pause_training(self) -> None:
         """Hold the running training, or let a paused one go on."""
         if not training_runs(self._view):
             self._tell("No training runs: F5 starts one.")
             return
-        paused = training_state(self._view) is TrainingState.PAUSED
-        kind = CommandKind.RESUME_TRAINING if paused else CommandKind.PAUSE_TRAINING
-        self._send(Command(kind, reason="the operator pressed the key"))
+        training_keys.pause(self._view, self._send)
 
     def action_cancel_training(self) -> None:
         """Show the trainings that wait, and cancel the one that is named."""
-        waiting = waiting_trainings(self._view)
-        if not waiting:
+        if not waiting_trainings(self._view):
             self._tell("No training waits: F5 queues one while another runs.")
             return
-
-        def chosen(job_id: int | None) -> None:
-            if job_id is not None:
-                self._send(Command(CommandKind.CANCEL_TRAINING, job_id=job_id))
-
-        self.push_screen(CancelTraining(waiting), chosen)
+        training_keys.cancel(self, self._view, self._send)
 
     def action_stop_training(self) -> None:
         """Stop the running training with a valid checkpoint."""

@@ -7,6 +7,7 @@ from adan_core.cli.context import Context
 from adan_core.cli.train_report import describe
 from adan_core.domain.commands import Command, CommandKind, CommandResult
 from adan_core.domain.errors import NotRunning, UsageError
+from adan_core.domain.time import iso
 from adan_core.domain.training import QueuedTraining, TrainingProgress, TrainingRequest
 
 _COMMANDS: Final = {
@@ -122,5 +123,5 @@ def _line(job: QueuedTraining) -> str:
     limit = "" if asked.timeout is None else f", at most {asked.timeout:g} s"
     return (
         f"{job.job_id:>3}  {'at work' if job.running else 'waiting'}  {what}, {asked.steps:,} steps, "
-        f"seed {asked.seed}{limit}"
+        f"seed {asked.seed}{limit}, since {iso(job.queued_at)}"
     )
