@@ -191,23 +191,6 @@ def old_lesson(
     return _lesson(record, parts, settings, cache)
 
 
-def seal_outcome(
-    lesson: Lesson,
-    outcome: TrainingOutcome,
-    models: Path,
-    key: "Ed25519PrivateKey",
-    now: Milliseconds,
-    evaluation: Mapping[str, Any] | None = None,
-    parent: str | None = None,
-) -> ModelCard:
-    """Seal what a finished run learnt under ``models`` and return its card.
-
-    ``parent`` is the model in service that it may follow; nothing of its weights is in the new one.
-    """
-    learnt = (member_card(lesson, outcome), outcome.weights)
-    return seal_members(lesson, [learnt], models, key, now, evaluation, parent)
-
-
 def seal_members(
     lesson: Lesson,
     learnt: Sequence[tuple[MemberCard, Mapping[str, NDArray[np.float32]]]],
@@ -217,7 +200,10 @@ def seal_members(
     evaluation: Mapping[str, Any] | None = None,
     parent: str | None = None,
 ) -> ModelCard:
-    """Seal members, each with its weights, as one model under ``models``; ``lesson`` is any one's."""
+    """Seal members, each with its weights, as one model under ``models``; ``lesson`` is any one's.
+
+    ``parent`` is the model in service that it may follow; nothing of its weights is in the new one.
+    """
     card = card_of(lesson.record, tuple(card for card, _ in learnt), now, parent)
     weights = [own for _, own in learnt]
     seal_model(models, card, weights, lesson.normaliser, lesson.record.features, key, evaluation)
