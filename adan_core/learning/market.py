@@ -22,7 +22,7 @@ from adan_core.data.state import StateFrame
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.errors import ConfigurationError, DataError
-from adan_core.domain.market import Costs, MarketRules
+from adan_core.domain.market import VOLATILITY_RATIO, Costs, MarketRules
 from adan_core.learning.environment_options import EnvironmentOptions
 from adan_core.learning.regime import RegimeHistory, detect_regimes
 from adan_core.learning.regime_features import DRIVERS
@@ -266,7 +266,7 @@ def _known_regimes(series: CandleSeries, cache: DataCache | None) -> Arrays:
 
 
 def _columns_of(regimes: RegimeHistory) -> Arrays:
-    volatility = regimes.drivers[:, DRIVERS.index("volatility ratio")]
+    volatility = regimes.drivers[:, DRIVERS.index(VOLATILITY_RATIO)]
     return {
         "regime": regimes.regimes.astype(np.int8),
         "volatility": np.ascontiguousarray(volatility),
