@@ -30,8 +30,8 @@ What is worked out is kept: an interrupted run goes on where it was. The test pe
 at; the record of looks deflates the Sharpe ratio. Settings are in the section `judgement`.
 
 examples:
-  adan-core data sample --rows 6000 --timeframe 1h --name practice
   adan-core walk-forward --dataset practice --seeds 3 --folds 3 --steps 20000
+       (after `adan-core data sample --rows 6000 --timeframe 1h --name practice`)
   adan-core walk-forward --dataset BTC-USDT-1h --html report.html
   adan-core walk-forward --dataset BTC-USDT-1h --profile swing --json
   adan-core walk-forward --dataset BTC-USDT-1h --for BTC-USDT-1h-s1   (keeps it for its promotion)
@@ -165,7 +165,7 @@ def _write_page(
 
 def walk_forward_lines(report: "WalkForward", verdict: "GateVerdict", looks: int) -> Iterator[str]:
     """Yield a judgement for a person: the worst seed first, the gates last."""
-    from adan_core.cli.figures import METRIC_ROWS, figure, table
+    from adan_core.cli.figures import METRIC_ROWS, convention_lines, figure, table
     from adan_core.domain.time import iso
 
     kind = " (SIMULATED)" if report.synthetic else ""
@@ -210,6 +210,8 @@ def walk_forward_lines(report: "WalkForward", verdict: "GateVerdict", looks: int
     yield from _chance_lines(report)
     yield ""
     yield from gate_lines(verdict)
+    yield ""
+    yield from convention_lines()
 
 
 def _seed_lines(report: "WalkForward") -> Iterator[str]:
