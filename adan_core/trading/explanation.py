@@ -55,7 +55,7 @@ def reasons(
     share = f"{output.target_exposure:.0%} of its cap ({cap:.1%} of equity)"
     wish = f"the agent wants {share}" if output.target_exposure else "the agent wants to be flat"
     reasons = [
-        _disagreement(output) if output.abstained else wish,
+        _disagreement(output) if output.abstained else wish + _agreement(output),
         f"{reading.regime} ({reading.probabilities[tuple(Regime).index(reading.regime)]:.0%}): "
         + ", ".join(f"{name} {value:.2f}" for name, value in reading.drivers),
     ]
@@ -71,6 +71,14 @@ def reasons(
             for check in verdict.denied_by
         ]
     return tuple(reasons)
+
+
+def _agreement(output: PolicyOutput) -> str:
+    """Say how many members want it, where there are several."""
+    if len(output.votes) < 2:
+        return ""
+    agreeing = [vote.weight for vote in output.votes if vote.agrees]
+    return f": {len(agreeing)} of {len(output.votes)} members, {sum(agreeing):.0%} of the votes"
 
 
 def _disagreement(output: PolicyOutput) -> str:

@@ -141,6 +141,8 @@ def test_engine_and_backtest_decide_the_same_and_every_vote_is_kept(tmp_path: Pa
     assert abstained
     assert all(not decision.order_ids for decision in abstained)
     assert "the members disagree" in abstained[0].action.reasoning[0]
+    agreed = next(decision for decision in made if not decision.action.abstained)
+    assert " of 4 members, " in agreed.action.reasoning[0]
     assert len(run.trades) > 5
 
 
