@@ -28,10 +28,10 @@ from adan_core.domain.time import SECOND, Clock, Milliseconds
 from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.market import economics, feature_set, market_rules
 from adan_core.learning.regime import RegimeDetector
+from adan_core.runtime.spot import refuse_what_spot_cannot
 from adan_core.runtime.watch import ServiceWatch
 from adan_core.runtime.watched import Judged, Succession
 from adan_core.trading.behaviour import DynamicBehaviorEngine
-from adan_core.runtime.spot import refuse_what_spot_cannot
 from adan_core.trading.database import Durability
 from adan_core.trading.desk import Desk
 from adan_core.trading.doubt import DoubtLimits, MarketDoubt
