@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 from adan_core.cli.context import Context
 
 if TYPE_CHECKING:
+    from adan_core.config.settings import Settings
+    from adan_core.data.series import CandleSeries
+    from adan_core.learning.bundle import ServiceModel
     from adan_core.learning.evaluation import Evaluation
 
 _EXAMPLES = """\
@@ -13,9 +16,15 @@ examples:
   adan-core evaluate                                 (the newest model, on the simulated market)
   adan-core evaluate --dataset BTC-USDT-1h           (the newest model made for such candles)
   adan-core evaluate simulated-s0-20260101-120000 --dataset sample --json
+  adan-core evaluate BTC-USDT-1h-s2 --dataset BTC-USDT-1h --look-again "seed 1 broke off"
 
 Only the test part of the candles is used (the last 20 % by default); it is refused if the model
 has learnt from any of it. N/A: the figure cannot be computed; --json says why.
+
+Each look at a test is taken down. The same model may be judged on it again; another model of the
+same recipe (settings and features; seed and steps do not count) is refused, for whoever chooses
+among models by their test has no test any more. --look-again says why it has to be, and counts.
+Simulated candles have no end: there looks are counted and never refused.
 """
 
 
@@ -26,28 +35,70 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     parser.add_argument("model", nargs="?", metavar="MODEL", help="its id (default: the newest)")
     add_candles_option(parser)
+    parser.add_argument(
+        "--look-again", default="", metavar="REASON", help="why the test may be seen again"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Judge the model and print the judgement, whatever it is."""
+    import msgspec
+
     from adan_core.cli.model_choice import chosen_candles, chosen_model
     from adan_core.learning.evaluation import evaluate
 
     settings = context.settings()
     series, name = chosen_candles(arguments.dataset, settings, context)
     model = chosen_model(arguments.model, series, settings, context)
+    look = _look(model, series, settings, arguments.look_again, context)
     judged = evaluate(model, series, settings, name, context.cache(settings))
     if arguments.json:
-        context.emit(judged)
+        context.emit({**msgspec.to_builtins(judged), "look": look})
     else:
-        for line in _lines(judged):
+        for line in _lines(judged, look):
             context.say(line)
     return 0
 
 
-def _lines(judged: "Evaluation") -> list[str]:
-    from adan_core.cli.figures import METRIC_ROWS, figure, table
+def _look(
+    model: "ServiceModel",
+    series: "CandleSeries",
+    settings: "Settings",
+    again: str,
+    context: Context,
+) -> int:
+    """Take down that ``model`` is judged on its test part, and return which look at it this is."""
+    from adan_core.learning.evaluation import judging_period
+    from adan_core.learning.test_ledger import TestLedger, TestPeriod, recipe_of
+    from adan_core.runtime.models import open_registry
+
+    period = judging_period(series, settings, model)
+    card = model.card
+    return (
+        TestLedger(context.home.test_looks, context.clock)
+        .look(
+            "model",
+            recipe_of(
+                card.members[0].settings,
+                card.feature_schema_hash,
+                "+".join(member.name for member in card.members),
+            ),
+            open_registry(context.home).digest(card.model_id),
+            TestPeriod(
+                series.symbol,
+                series.content_hash if series.synthetic else "",
+                period.start_time,
+                period.stop_time,
+            ),
+            again,
+        )
+        .number
+    )
+
+
+def _lines(judged: "Evaluation", look: int) -> list[str]:
+    from adan_core.cli.figures import METRIC_ROWS, convention_lines, figure, table
     from adan_core.domain.time import iso
 
     kind = " (SIMULATED)" if judged.synthetic else ""
@@ -68,7 +119,10 @@ def _lines(judged: "Evaluation") -> list[str]:
             f"{judged.model_id} (signed: {judged.signer}) on {judged.symbol} {judged.timeframe}{kind}, "
             f"{judged.candles:,} candles from {iso(judged.test_start)} to {iso(judged.test_stop)}"
         ),
-        f"net of {judged.fee_rate:.2%} fee and {judged.slippage_rate:.2%} slippage a side",
+        (
+            f"net of {judged.fee_rate:.2%} fee and {judged.slippage_rate:.2%} slippage a side; look "
+            f"number {look} at this test part"
+        ),
         "",
         *table(["", *names], rows),
         "",
@@ -78,6 +132,8 @@ def _lines(judged: "Evaluation") -> list[str]:
         "",
         judged.saturation.verdict[0].upper() + judged.saturation.verdict[1:] + ".",
         judged.verdict,
+        "",
+        *convention_lines(),
     ]
 
 

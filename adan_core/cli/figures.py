@@ -10,9 +10,12 @@ METRIC_ROWS: Final = tuple((row.label, row.key, row.form) for row in METRICS)
 
 
 def convention_lines() -> list[str]:
-    """Return what each figure means, a line each."""
+    """Return what each figure means, a line each, under a heading."""
     width = max(len(row.label) for row in METRICS)
-    return [f"{row.label:{width}}  {row.convention}" for row in METRICS]
+    return [
+        "How the figures are computed, from simple returns of equity, candle by candle, net of costs:",
+        *(f"  {row.label:{width}}  {row.convention}" for row in METRICS),
+    ]
 
 
 def figure(value: float | None, form: str) -> str:

@@ -155,7 +155,8 @@ def recipe_of(
     ``profiles`` are the members' names.
     """
     plain = settings.model_dump(mode="json") if isinstance(settings, Settings) else dict(settings)
-    counted = {section: plain[section] for section in _RECIPE_SECTIONS}
+    # A model of another version may know less.
+    counted = {section: plain.get(section, {}) for section in _RECIPE_SECTIONS}
     counted["learning"] = {
         key: value for key, value in counted["learning"].items() if key not in _NO_RECIPE
     }

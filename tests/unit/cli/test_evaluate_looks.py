@@ -1,0 +1,65 @@
+"""`adan-core evaluate`: the test part is looked at once, and the program remembers who looked."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adan_core.cli.main import main
+from adan_core.data.store import CandleStore
+from tests.service_home import ServiceHome, path
+
+Run = Callable[..., tuple[int, str, str]]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """A home with two models of one recipe, and candles that were recorded."""
+    served = ServiceHome(home)
+    served.seal("first", 1.0)
+    served.seal("second", 0.0)
+    recorded = replace(path((900, 0.0002), (900, -0.0001)), synthetic=False)
+    CandleStore(served.locations.datasets).write("recorded", recorded, "test")
+    CandleStore(served.locations.datasets).write("made", path((1_800, 0.0001)), "test")
+
+    def command(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return command
+
+
+def test_a_second_model_of_the_recipe_is_refused_the_test_it_would_be_chosen_by(run: Run) -> None:
+    first = run("evaluate", "first", "--dataset", "recorded", "--json")
+    assert first[0] == 0
+    assert json.loads(first[1])["look"] == 1
+    # The same model, byte for byte, is the same look.
+    assert run("evaluate", "first", "--dataset", "recorded", "--json") == first
+    code, out, err = run("evaluate", "second", "--dataset", "recorded")
+    assert code == 2
+    assert out == ""
+    assert "second look at the test of BTC/SIM" in err
+    assert "--look-again" in err
+    again = run(
+        "evaluate", "second", "--dataset", "recorded", "--look-again", "the first was a trial"
+    )
+    assert again[0] == 0
+    assert "look number 2 at this test part" in again[1]
+
+
+def test_simulated_candles_have_no_end_and_refuse_nobody(run: Run) -> None:
+    for number, model in enumerate(("first", "second"), start=1):
+        code, out, _ = run("evaluate", model, "--dataset", "made", "--json")
+        assert code == 0
+        assert json.loads(out)["look"] == number
+
+
+def test_every_figure_is_shown_with_how_it_is_computed(run: Run) -> None:
+    _, out, _ = run("evaluate", "first", "--dataset", "recorded")
+    assert "mean over sample deviation of candle returns, risk-free rate 0" in out
