@@ -156,23 +156,38 @@ def _judged(
 def _lines(judged: "list[MarketProof]", *, rehearsal: bool) -> Iterator[str]:
     from adan_core.cli.figures import table
 
-    head = ("net log-return per 1000 candles", "attainable", "oracle", "agent", "orders")
+    head = (
+        "",
+        "attainable",
+        "oracle",
+        "agent",
+        "median",
+        "worst",
+        "orders",
+        "seconds",
+        "gates",
+        "",
+    )
     rows = [
         [
             market.market,
             f"{market.reference.attainable:.4f}",
             f"{market.reference.oracle:.4f}",
             f"{market.median_net:.4f}",
-            f"{market.median_orders:.1f}",
+            f"{market.median_share:.1%}" if market.learnable else "N/A",
+            f"{market.worst_share:.1%}" if market.learnable else "N/A",
+            f"{market.median_orders:.2f}",
+            f"{market.slowest:.0f}",
+            "accept" if market.gates.passed else "refuse",
+            "met" if market.met else "MISSED",
         ]
         for market in judged
     ]
     candles = judged[0].reference.candles
     paths = "REHEARSAL paths, which may be tuned on" if rehearsal else "fresh paths"
-    yield (
-        f"{len(judged[0].seeds)} seeds each, tested on {candles:,} candles of {paths}; "
-        "net of fee and slippage, median seed"
-    )
+    yield f"{len(judged[0].seeds)} seeds of each market, tested on {candles:,} candles of {paths}"
+    yield "net log-return per 1000 candles, after fee and slippage; agent and orders: the median seed;"
+    yield "median and worst seed: share of the attainable; seconds: of the processor, slowest seed"
     yield ""
     yield from table(head, rows)
     for market in judged:

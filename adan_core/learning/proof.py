@@ -130,7 +130,7 @@ def prove_seed(task: ProofTask, folder: Path, clock: Clock) -> SeedProof:
     )
     outcome = job.run()
     seconds, processor_seconds = clock.monotonic() - began, time.process_time() - worked
-    bench = bench_of(task)
+    bench = _bench_of(task)
     network = Network.from_weights(outcome.weights)
     return SeedProof(
         schema_version=PROOF_SCHEMA_VERSION,
@@ -169,7 +169,7 @@ def proof_lesson(task: ProofTask, series: tuple[CandleSeries, ...], now: Millise
     return replace(lesson, plan=plan)
 
 
-def bench_of(task: ProofTask) -> Bench:
+def _bench_of(task: ProofTask) -> Bench:
     """Return the test paths of ``task``'s market, made once per process."""
     return _bench(
         task.market, task.settings.model_dump_json(), task.features, task.size, task.rehearsal

@@ -14,8 +14,8 @@ from adan_core.learning.leakcheck_changes import History
 from adan_core.learning.leakcheck_instants import choose_instants
 from adan_core.learning.leakcheck_stages import program_pipeline
 from adan_core.learning.market import ladder_of
-from adan_core.learning.proof import ProofTask, SeedProof, bench_of
-from adan_core.learning.proof_bench import TIMEFRAME, Reference
+from adan_core.learning.proof import ProofTask, SeedProof
+from adan_core.learning.proof_bench import TIMEFRAME, Reference, training_paths, warm_up
 from adan_core.learning.statistics import deflated_sharpe_ratio
 
 MEDIAN_SHARE: Final = 0.9
@@ -56,6 +56,24 @@ class MarketProof:
         return all(requirement.met for requirement in self.requirements)
 
     @property
+    def median_share(self) -> float:
+        """The median seed's share of the attainable optimum; only where there is one."""
+        return median(self.shares)
+
+    @property
+    def worst_share(self) -> float:
+        """The worst seed's share of the attainable optimum; only where there is one."""
+        return min(self.shares)
+
+    @property
+    def slowest(self) -> float:
+        """Seconds of the processor that the slowest seed took to learn.
+
+        By one thread: what the clock says depends on what else the machine does.
+        """
+        return max(one.processor_seconds for one in self.seeds)
+
+    @property
     def median_net(self) -> float:
         """The median seed's net log-return per 1000 candles."""
         return median(one.tested.net for one in self.seeds)
@@ -77,7 +95,11 @@ def judge_market(seeds: Sequence[SeedProof], gates: Gates, *, leak_free: bool) -
     learnable = reference.promised > 0.0
     shares = tuple(one.tested.net / reference.attainable for one in seeds) if learnable else ()
     verdict = judge_gates(_figures(seeds, leak_free), gates)
-    found = _learnt(seeds, shares) if learnable else _let_be(seeds)
+    found = (
+        _learnt(shares, max(one.processor_seconds for one in seeds))
+        if learnable
+        else _let_be(seeds)
+    )
     gate = Requirement(
         "gates",
         "accept" if verdict.passed else "refuse",
@@ -87,10 +109,8 @@ def judge_market(seeds: Sequence[SeedProof], gates: Gates, *, leak_free: bool) -
     return MarketProof(seeds[0].market, reference, tuple(seeds), shares, (*found, gate), verdict)
 
 
-def _learnt(seeds: Sequence[SeedProof], shares: Sequence[float]) -> Iterator[Requirement]:
+def _learnt(shares: Sequence[float], slowest: float) -> Iterator[Requirement]:
     middle, worst = median(shares), min(shares)
-    # Of the processor, by one thread: what the clock says depends on what else the machine does.
-    slowest = max(one.processor_seconds for one in seeds)
     yield Requirement(
         "median seed", f"{middle:.1%}", f"at least {MEDIAN_SHARE:.0%}", middle >= MEDIAN_SHARE
     )
@@ -155,15 +175,15 @@ def _figures(seeds: Sequence[SeedProof], leak_free: bool) -> GateFigures:
 
 
 def leak_free(task: ProofTask) -> bool:
-    """Return whether the leak check finds nothing in this task's features, on a path of the proof."""
+    """Return whether the leak check finds nothing in this task's features, on a training path of it."""
     spec = FeatureSet.parse(task.features, task.settings.features)
     ladder = ladder_of(task.settings, TIMEFRAME)
-    bench = bench_of(task)
-    series = bench.series[0].slice(0, _LEAK_CHECKED + bench.start)
+    ready = warm_up(spec, ladder)
+    series = training_paths(task.market, task.seed)[0].slice(0, _LEAK_CHECKED + ready)
     split = split_by_fractions(
         series, task.settings.learning.train_fraction, task.settings.learning.validation_fraction
     )
-    instants = choose_instants(series, ladder, bench.start, split, _INSTANTS, task.seed)
+    instants = choose_instants(series, ladder, ready, split, _INSTANTS, task.seed)
     pipeline = program_pipeline(task.settings, series.symbol, ladder, spec, None)
     report = check(
         pipeline, History(series, {}), ladder, split, instants, task.seed, lambda _share: None

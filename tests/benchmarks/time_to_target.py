@@ -70,7 +70,7 @@ class _Judge(BaseCallback):
             return
         self._learning += time.perf_counter() - self._since
         self._due = self.num_timesteps + _JUDGED_EVERY
-        score = self._validator.score(Network.from_weights(deciding_weights(self._agent)))
+        score = self._validator.score(Network.from_weights(deciding_weights(self.model)))
         self._held = [*self._held, self._learning] if score >= self._target else []
         if len(self._held) == _IN_A_ROW:
             self.reached = self._held[0]
@@ -79,11 +79,6 @@ class _Judge(BaseCallback):
     def _on_step(self) -> bool:
         spent = self._learning + time.perf_counter() - self._since
         return self.reached is None and spent < self._patience
-
-    @property
-    def _agent(self) -> PPO:
-        assert isinstance(self.model, PPO)
-        return self.model
 
 
 Maker = Callable[[Lesson, int], BaseAlgorithm]
