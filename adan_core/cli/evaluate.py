@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from adan_core.data.series import CandleSeries
     from adan_core.learning.bundle import ServiceModel
     from adan_core.learning.evaluation import Evaluation
+    from adan_core.learning.test_ledger import Look
 
 _EXAMPLES = """\
 examples:
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     look = _look(model, series, settings, arguments.look_again, context)
     judged = evaluate(model, series, settings, name, context.cache(settings))
     if arguments.json:
-        context.emit({**msgspec.to_builtins(judged), "look": look})
+        context.emit({**msgspec.to_builtins(judged), "look": look.number})
     else:
         for line in _lines(judged, look):
             context.say(line)
@@ -67,7 +68,7 @@ def _look(
     settings: "Settings",
     again: str,
     context: Context,
-) -> int:
+) -> "Look":
     """Take down that ``model`` is judged on its test part, and return which look at it this is."""
     from adan_core.learning.evaluation import judging_period
     from adan_core.learning.test_ledger import TestLedger, TestPeriod, recipe_of
@@ -75,29 +76,25 @@ def _look(
 
     period = judging_period(series, settings, model)
     card = model.card
-    return (
-        TestLedger(context.home.test_looks, context.clock)
-        .look(
-            "model",
-            recipe_of(
-                card.members[0].settings,
-                card.feature_schema_hash,
-                "+".join(member.name for member in card.members),
-            ),
-            open_registry(context.home).digest(card.model_id),
-            TestPeriod(
-                series.symbol,
-                series.content_hash if series.synthetic else "",
-                period.start_time,
-                period.stop_time,
-            ),
-            again,
-        )
-        .number
+    return TestLedger(context.home.test_looks, context.clock).look(
+        "model",
+        recipe_of(
+            card.members[0].settings,
+            card.feature_schema_hash,
+            [member.name for member in card.members],
+        ),
+        open_registry(context.home).digest(card.model_id),
+        TestPeriod(
+            series.symbol,
+            series.content_hash if series.synthetic else "",
+            period.start_time,
+            period.stop_time,
+        ),
+        again,
     )
 
 
-def _lines(judged: "Evaluation", look: int) -> list[str]:
+def _lines(judged: "Evaluation", look: "Look") -> list[str]:
     from adan_core.cli.figures import METRIC_ROWS, convention_lines, figure, table
     from adan_core.domain.time import iso
 
@@ -121,7 +118,8 @@ def _lines(judged: "Evaluation", look: int) -> list[str]:
         ),
         (
             f"net of {judged.fee_rate:.2%} fee and {judged.slippage_rate:.2%} slippage a side; look "
-            f"number {look} at this test part"
+            f"number {look.number} at this test part"
+            + (f", this model's again (first looked at {look.first_at})" if look.repeated else "")
         ),
         "",
         *table(["", *names], rows),

@@ -237,6 +237,7 @@ def _seed_lines(report: "WalkForward") -> Iterator[str]:
 
 def _chance_lines(report: "WalkForward") -> Iterator[str]:
     from adan_core.cli.figures import figure
+    from adan_core.learning.report_words import sharpe_line
 
     for name, excess in report.excess.items():
         stressed = report.stressed_excess.get(name)
@@ -251,6 +252,7 @@ def _chance_lines(report: "WalkForward") -> Iterator[str]:
         f"probability that its Sharpe ratio is above 0: {figure(report.probabilistic_sharpe, '.3f')}; "
         f"deflated for {report.trials} trials: {figure(report.deflated_sharpe, '.3f')}"
     )
+    yield sharpe_line(report)
     for name, why in report.unavailable.items():
         yield f"{name}: N/A, {why}"
 

@@ -14,6 +14,7 @@ from adan_core.learning.gates import GateVerdict
 from adan_core.learning.metric_rows import METRICS
 from adan_core.learning.metrics import PerformanceMetrics
 from adan_core.learning.report_plots import drawdown_plot, equity_plot, seeds_plot
+from adan_core.learning.report_words import sharpe_line
 from adan_core.learning.walk_forward import Curves, SeedResult, WalkForward
 
 _STYLE: Final = """\
@@ -198,8 +199,9 @@ def _certainty(report: WalkForward, settings: Settings) -> Iterator[str]:
     yield (
         "<p>Probability that its true Sharpe ratio is above 0: "
         f"{_figure(report.probabilistic_sharpe, '.3f')}; deflated for {report.trials} trials (seeds "
-        f"times looks): {_figure(report.deflated_sharpe, '.3f')} "
-        '<span class="note">(Bailey &amp; Lopez de Prado 2012 and 2014, per candle)</span>.</p>'
+        f"times recipes tried here): {_figure(report.deflated_sharpe, '.3f')} "
+        '<span class="note">(Bailey &amp; Lopez de Prado 2012 and 2014, per candle)</span>. '
+        f"{escape(sharpe_line(report))}</p>"
     )
 
 
@@ -258,13 +260,19 @@ def _year(earned: dict[tuple[int, int], float], year: int) -> tuple[str, str]:
 
 def _folds(report: WalkForward) -> Iterator[str]:
     yield "<h2>Folds</h2>"
+    yield (
+        '<p class="note">Validation: what the median seed\'s weights, chosen there, earned on it: '
+        "log-return per 1000 candles.</p>"
+    )
     rows = [
         _cells(
-            str(number), *(escape(str(one)) for one in (fold.training, fold.validation, fold.test))
+            str(number), str(fold.training), str(fold.validation), f"{score:+.4f}", str(fold.test)
         )
-        for number, fold in enumerate(report.folds, start=1)
+        for number, (fold, score) in enumerate(
+            zip(report.folds, report.median.validation_scores, strict=True), start=1
+        )
     ]
-    yield _table(_cells("fold", "training", "validation", "test", tag="th"), rows)
+    yield _table(_cells("fold", "training", "validation", "earned there", "test", tag="th"), rows)
 
 
 def _missing(report: WalkForward) -> Iterator[str]:

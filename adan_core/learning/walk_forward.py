@@ -5,6 +5,7 @@ starting capital and flat; what is open at its end is valued at the last close. 
 by what it finds: the median seed stands for the whole, and the worst is named before any best.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -44,8 +45,10 @@ from adan_core.learning.statistics import (
     TooFewError,
     bootstrap_interval,
     deflated_sharpe_ratio,
+    minimum_track_record,
     probabilistic_sharpe_ratio,
     shape_of,
+    sharpe_of_rows,
     total_log_return,
 )
 
@@ -89,8 +92,9 @@ class WalkForward:
     """The judgement; ``seeds`` are ordered from worst to best by log-return, ``median`` is one of them.
 
     ``excess`` is the median seed's log-return minus each strategy's; ``deflated_sharpe`` counts
-    ``trials``: seeds times the recipes that were tried. What could not be computed is None, and
-    ``unavailable`` says why.
+    ``trials``: seeds times the recipes that were tried. ``sharpe_interval`` is of the median seed's
+    ratio per candle, ``track_record`` how many such candles would show that it is above 0 (None: none
+    would). What could not be computed is None, and ``unavailable`` says why.
     """
 
     schema_version: int
@@ -115,6 +119,8 @@ class WalkForward:
     chance: Chance
     probabilistic_sharpe: float | None
     deflated_sharpe: float | None
+    sharpe_interval: Interval | None
+    track_record: float | None
     trials: int
     figures: GateFigures
     unavailable: dict[str, str]
@@ -183,10 +189,19 @@ def judge(
     unavailable = dict(circumstances.unavailable)
     trials = len(judged) * max(circumstances.tried, 1)
     sharpes = _sharpes([joined[one.seed][USUAL] for one in judged], unavailable)
-    if sharpes is None:
-        probabilistic = deflated = None
-    else:
-        own_shape = shape_of(np.diff(usual.equity) / usual.equity[:-1])
+    probabilistic = deflated = sharpe_interval = track_record = None
+    if sharpes is not None:
+        own_returns = np.diff(usual.equity) / usual.equity[:-1]
+        own_shape = shape_of(own_returns)
+        sharpe_interval = bootstrap_interval(
+            own_returns,
+            sharpe_of_rows,
+            generator,
+            settings.judgement.bootstrap_samples,
+            settings.judgement.confidence,
+        )
+        needed = minimum_track_record(own_shape, level=settings.judgement.confidence)
+        track_record = needed if math.isfinite(needed) else None
         probabilistic = probabilistic_sharpe_ratio(own_shape)
         deflated = deflated_sharpe_ratio(own_shape, trials, float(np.var(sharpes, ddof=1)))
     own_return = median.interval.estimate
@@ -219,6 +234,8 @@ def judge(
         chance=_chance(tested, usual, settings, own_return),
         probabilistic_sharpe=probabilistic,
         deflated_sharpe=deflated,
+        sharpe_interval=sharpe_interval,
+        track_record=track_record,
         trials=trials,
         figures=GateFigures(
             seeds=len(judged),
