@@ -89,7 +89,7 @@ def _fold(
         fold=number,
         seed=seed,
         steps=1_000,
-        selected_at=1_000,
+        selected_at=(1_000,),
         validation_score=0.1,
         weights_hash="",
         test_start=int(tested.close_time[0]),

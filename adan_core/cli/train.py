@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from adan_core.cli.context import Context
 from adan_core.cli.train_report import Report, conclude, not_sealed, reporter
-from adan_core.config.profile_settings import PROFILES
+from adan_core.config.profile_settings import ALL_PROFILES, PROFILES
 from adan_core.domain.errors import SecurityError, SystemFailure, UsageError
 from adan_core.domain.training import TrainingState
 
@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="S", help="same seed, same model (default: 0)")
     parser.add_argument(
         "--profile",
-        choices=(*PROFILES, "all"),
+        choices=(*PROFILES, ALL_PROFILES),
         help="how far ahead it looks, what it reads and risks, as the settings say; all: --ensemble",
     )
     parser.add_argument(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
 from adan_core.cli.judgement_keeping import add_keeping_options, keeper
+from adan_core.config.profile_settings import ALL_PROFILES, PROFILES
 from adan_core.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``walk-forward``."""
     parser.epilog = _EPILOG
     parser.add_argument("--dataset", required=True, metavar="NAME", help="a stored data set")
-    parser.add_argument("--profile", default="", metavar="NAME", help="a member's (default: none)")
+    parser.add_argument(
+        "--profile",
+        default="",
+        choices=(*PROFILES, ALL_PROFILES),
+        help="learn as one of the four profiles does; all: the four, voting",
+    )
     parser.add_argument("--seeds", type=int, metavar="N", help="(default: settings)")
     parser.add_argument("--folds", type=int, metavar="N", help="(default: settings)")
     parser.add_argument("--steps", type=int, metavar="N", help="to learn in each fold")

@@ -11,6 +11,8 @@ NOW = Applies.NOW
 
 ProfileName = Literal["scalper", "intraday", "swing", "position"]
 PROFILES: Final[tuple[ProfileName, ...]] = ("scalper", "intraday", "swing", "position")
+ALL_PROFILES: Final = "all"
+"""Stands for the four that vote together."""
 
 
 class Profile(Section):

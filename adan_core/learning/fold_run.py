@@ -4,7 +4,9 @@ It runs in a process of its own, so what it is told and what it answers are plai
 """
 
 import shutil
+import statistics
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.accounting.compiled import CODE_VERSION
+from adan_core.config.profile_settings import ALL_PROFILES, PROFILES
 from adan_core.config.settings import Settings
 from adan_core.data.features import FeatureSet
 from adan_core.data.frames import cached_frame
@@ -36,7 +39,7 @@ from adan_core.learning.training_plan import TrainingOutcome
 from adan_core.resilience.deadline import Deadline
 from adan_core.resilience.files import private_folder, write_atomically
 
-FOLD_SCHEMA_VERSION = 1
+FOLD_SCHEMA_VERSION = 2
 
 USUAL, FEE_STRESS, SLIPPAGE_STRESS = "usual costs", "fee stress", "slippage stress"
 
@@ -85,14 +88,17 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """One fold and seed; ``trials`` by kind of costs, ``validation_score`` per 1000 candles."""
+    """One fold and seed; ``trials`` by kind of costs.
+
+    ``validation_score`` is per 1000 candles, the mean of the members'.
+    """
 
     schema_version: int
     code_version: str
     fold: int
     seed: int
     steps: int
-    selected_at: int
+    selected_at: tuple[int, ...]
     validation_score: float
     weights_hash: str
     test_start: Milliseconds
@@ -111,10 +117,10 @@ def run_fold(task: FoldTask) -> FoldResult:
     workshop = task.path.with_suffix(".run")
     shutil.rmtree(workshop, ignore_errors=True)
     try:
-        lesson, outcome = _learn(task, settings, series, workshop)
+        learnt = _learn(task, settings, series, workshop)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
-    result = _try(task, settings, series, lesson, outcome)
+    result = _try(task, settings, series, learnt)
     private_folder(task.path.parent)
     write_atomically(task.path, msgspec.json.encode(result))
     return result
@@ -132,22 +138,26 @@ def finished(task: FoldTask) -> FoldResult | None:
 
 def _learn(
     task: FoldTask, settings: Settings, series: CandleSeries, workshop: Path
-) -> tuple[Lesson, TrainingOutcome]:
+) -> list[tuple[Lesson, TrainingOutcome]]:
+    """Return each member's lesson and what it learnt, in the order of the profiles."""
     clock = SystemClock()
-    lesson = new_lesson(
-        settings,
-        task.features,
-        (series,),
-        task.dataset,
-        task.steps,
-        task.seed,
-        clock.now(),
-        profile=task.profile,
-        split=task.split,
-    )
-    run = RunFolder.create(workshop, lesson.record)
-    job = TrainingJob(lesson.plan, run, clock, Deadline(clock, None), threading.Event(), _quiet)
-    return lesson, job.run()
+    learnt = []
+    for profile in members_of(task.profile):
+        lesson = new_lesson(
+            settings,
+            task.features,
+            (series,),
+            task.dataset,
+            task.steps,
+            task.seed,
+            clock.now(),
+            profile=profile,
+            split=task.split,
+        )
+        run = RunFolder.create(workshop, lesson.record)
+        job = TrainingJob(lesson.plan, run, clock, Deadline(clock, None), threading.Event(), _quiet)
+        learnt.append((lesson, job.run()))
+    return learnt
 
 
 def _quiet(_progress: TrainingProgress) -> None:
@@ -158,8 +168,7 @@ def _try(
     task: FoldTask,
     settings: Settings,
     series: CandleSeries,
-    lesson: Lesson,
-    outcome: TrainingOutcome,
+    learnt: Sequence[tuple[Lesson, TrainingOutcome]],
 ) -> FoldResult:
     usual = economics(settings, series.symbol)
     stress = settings.judgement
@@ -179,15 +188,14 @@ def _try(
         )
     tested = series.slice(start, task.split.test.stop)
     market = frame.columns
-    card = member_card(lesson, outcome)
+    members = tuple(_member(lesson, outcome, market) for lesson, outcome in learnt)
+    first, _ = learnt[0]
     trials = {}
     for name, own in costs.items():
-        part = segment(series, frame, lesson.normaliser, own, start, task.split.test.stop)
-        network = network_from(card.algorithm, outcome.weights, card.levels)
-        member = Member(card, network, places_of(card.columns, market))
+        part = segment(series, frame, first.normaliser, own, start, task.split.test.stop)
         policy = EnsemblePolicy(
-            lesson.record.run_id,
-            (member,),
+            first.record.run_id,
+            members,
             voting_rules(settings),
             len(market) + len(PORTFOLIO_COLUMNS),
         )
@@ -197,14 +205,25 @@ def _try(
         code_version=CODE_VERSION,
         fold=task.fold,
         seed=task.seed,
-        steps=outcome.steps,
-        selected_at=outcome.selected_at,
-        validation_score=outcome.score,
-        weights_hash=outcome.weights_hash,
+        steps=task.steps,
+        selected_at=tuple(outcome.selected_at for _, outcome in learnt),
+        validation_score=statistics.fmean(outcome.score for _, outcome in learnt),
+        weights_hash="+".join(outcome.weights_hash for _, outcome in learnt),
         test_start=int(tested.close_time[0]),
         test_stop=int(tested.close_time[-1]),
         trials=trials,
     )
+
+
+def members_of(profile: str) -> tuple[str, ...]:
+    """Return the profiles that are learnt for ``profile``: all of them for ``ALL_PROFILES``."""
+    return PROFILES if profile == ALL_PROFILES else (profile,)
+
+
+def _member(lesson: Lesson, outcome: TrainingOutcome, market: tuple[str, ...]) -> Member:
+    card = member_card(lesson, outcome)
+    network = network_from(card.algorithm, outcome.weights, card.levels)
+    return Member(card, network, places_of(card.columns, market))
 
 
 def _with_costs(usual: Economics, fee_rate: float, slippage_rate: float) -> Economics:

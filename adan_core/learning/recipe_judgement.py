@@ -22,16 +22,15 @@ def require_recipe(model: ServiceModel, recipe: str, steps: int, series: CandleS
     be the first ones of ``series``, which may have grown since.
     """
     card = model.card
-    if len(card.members) != 1:
+    names = [member.name for member in card.members]
+    learnt = {
+        (recipe_of(member.settings, card.feature_schema_hash, names), member.steps)
+        for member in card.members
+    }
+    if learnt != {(recipe, steps)}:
+        found = " and ".join(f"recipe {own} in {count:,} steps" for own, count in sorted(learnt))
         raise ModelError(
-            f"model {card.model_id} of {len(card.members)} members",
-            "one member: a walk-forward judges one way of learning",
-        )
-    (member,) = card.members
-    own = recipe_of(member.settings, card.feature_schema_hash, member.name)
-    if (own, member.steps) != (recipe, steps):
-        raise ModelError(
-            f"model {card.model_id} was learnt by recipe {own} in {member.steps:,} steps",
+            f"model {card.model_id} was learnt by {found}",
             f"recipe {recipe} in {steps:,} steps, which is judged here",
             "judge it under the settings, profile and --steps it was trained with",
         )

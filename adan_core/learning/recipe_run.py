@@ -15,7 +15,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.split import Split, split_by_fractions
 from adan_core.domain.errors import DataError, ModelError
 from adan_core.learning.executor import Executor
-from adan_core.learning.fold_run import FoldResult, FoldTask, finished, run_fold
+from adan_core.learning.fold_run import FoldResult, FoldTask, finished, members_of, run_fold
 from adan_core.learning.folds import folds
 from adan_core.learning.leakcheck import check
 from adan_core.learning.leakcheck_changes import History
@@ -71,9 +71,13 @@ def plan_run(
     ladder = ladder_of(settings, series.timeframe)
     spec = with_external(FeatureSet.parse(features, settings.features), settings)
     schema_hash = spec.schema_hash(ladder)
-    terms = terms_of(settings, profile, spec.columns(ladder), ladder)
-    splits = splits or folds(series, settings.judgement, terms.horizon)
-    recipe = recipe_of(settings, schema_hash, terms.name)
+    terms = [
+        terms_of(settings, member, spec.columns(ladder), ladder) for member in members_of(profile)
+    ]
+    horizon = max(one.horizon for one in terms)
+    splits = splits or folds(series, settings.judgement, horizon)
+    names = [one.name for one in terms]
+    recipe = recipe_of(settings, schema_hash, names)
     question = msgspec.json.encode(
         [
             recipe,
@@ -81,12 +85,12 @@ def plan_run(
             spec.external_hash,
             steps,
             series.content_hash,
-            settings.model_dump(mode="json"),
+            settings.judgement.model_dump(mode="json"),
             [[one.training, one.validation, one.test] for one in splits],
         ]
     )
     digest = hashlib.blake2b(question, digest_size=8).hexdigest()
-    folder = shelf / f"{dataset}-{terms.name}-{digest}"
+    folder = shelf / f"{dataset}-{profile or names[0]}-{digest}"
     tasks = tuple(
         FoldTask(
             fold=fold,

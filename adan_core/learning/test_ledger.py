@@ -16,7 +16,7 @@ How many looks there were is shown with the result and deflates the Sharpe ratio
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -148,11 +148,11 @@ class TestLedger:
 
 
 def recipe_of(
-    settings: Settings | Mapping[str, Any], feature_schema_hash: str, profiles: str
+    settings: Settings | Mapping[str, Any], feature_schema_hash: str, members: Sequence[str]
 ) -> str:
     """Return a name for a way of learning: settings and features count, seed, steps and data do not.
 
-    ``profiles`` are the members' names.
+    ``members`` are their names, whatever their order.
     """
     plain = settings.model_dump(mode="json") if isinstance(settings, Settings) else dict(settings)
     # A model of another version may know less.
@@ -160,5 +160,5 @@ def recipe_of(
     counted["learning"] = {
         key: value for key, value in counted["learning"].items() if key not in _NO_RECIPE
     }
-    text = json.dumps([counted, feature_schema_hash, profiles], sort_keys=True)
+    text = json.dumps([counted, feature_schema_hash, sorted(members)], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

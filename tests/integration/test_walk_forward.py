@@ -10,6 +10,7 @@ import pytest
 from adan_core.config.judgement_settings import Judgement
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import Locations, locate
+from adan_core.config.profile_settings import PROFILES
 from adan_core.config.settings import Settings
 from adan_core.config.tuning_settings import Range
 from adan_core.data.series import CandleSeries
@@ -231,6 +232,27 @@ def test_a_search_goes_on_where_it_was_and_refuses_another_question(
     assert told[-1].finished + told[-1].pruned == 2
     with pytest.raises(UsageError, match="begun with other"):
         Search("s", tmp_path / "study.journal", "other", SPACE, 2, lambda _: (), InProcess())
+
+
+@pytest.mark.slow
+def test_four_profiles_are_judged_as_they_vote(
+    settings: Settings, series: CandleSeries, home: Locations, tmp_path: Path
+) -> None:
+    features = feature_text(settings, home)
+
+    def run(profile: str) -> RecipeRun:
+        return plan_run(
+            series, "practice", settings, features, profile, 256, (1,), home.datasets, tmp_path
+        )
+
+    together = run("all")
+    result = run_fold(together.tasks[1])  # the first is too short for the longest horizon
+    assert len(result.selected_at) == len(set(result.weights_hash.split("+"))) == 4
+    assert together.recipe not in {run(profile).recipe for profile in (*PROFILES, "")}
+    # The longest horizon of the four is left out between the periods of each fold.
+    longest = max(settings.profiles.of(name).horizon for name in PROFILES)
+    split = together.splits[0]
+    assert split.validation.start - split.training.stop == longest
 
 
 @pytest.mark.slow

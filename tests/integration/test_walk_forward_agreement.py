@@ -140,10 +140,10 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
 
     def remembering(
         task: FoldTask, settings: Settings, series: CandleSeries, workshop: Path
-    ) -> tuple[Lesson, TrainingOutcome]:
-        lesson, outcome = learn(task, settings, series, workshop)
+    ) -> list[tuple[Lesson, TrainingOutcome]]:
+        ((lesson, outcome),) = learn(task, settings, series, workshop)
         learnt[task.fold] = lesson, _stirred(outcome, task.fold)
-        return learnt[task.fold]
+        return [learnt[task.fold]]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fold_run, "_learn", remembering)

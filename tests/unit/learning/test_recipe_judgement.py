@@ -44,7 +44,7 @@ def model(judged: Judged, **changes: object) -> ServiceModel:
 
 
 def recipe(judged: Judged, name: str = "swing") -> str:
-    return recipe_of(judged.settings, card().feature_schema_hash, name)
+    return recipe_of(judged.settings, card().feature_schema_hash, [name])
 
 
 def test_one_that_was_learnt_just_so_may_be_judged(judged: Judged) -> None:
@@ -59,9 +59,17 @@ def test_one_that_was_learnt_otherwise_may_not(judged: Judged) -> None:
         require_recipe(own, recipe(judged), STEPS + 1, judged.series)
     with pytest.raises(ModelError, match="to other candles than these"):
         require_recipe(own, recipe(judged), STEPS, judged.series.slice(1, len(judged.series)))
-    both = model(judged, members=(MEMBER, replace(MEMBER, name="scalper")))
-    with pytest.raises(ModelError, match="of 2 members"):
+    settings = judged.settings.model_dump(mode="json")
+    one = replace(MEMBER, steps=STEPS, settings=settings)
+    pair = (one, replace(one, name="scalper"))
+    both = model(judged, members=pair)
+    together = recipe_of(judged.settings, card().feature_schema_hash, ["scalper", "swing"])
+    require_recipe(both, together, STEPS, judged.series)
+    with pytest.raises(ModelError, match="learnt by recipe"):
         require_recipe(both, recipe(judged), STEPS, judged.series)
+    other = model(judged, members=(one, replace(pair[1], steps=STEPS + 1)))
+    with pytest.raises(ModelError, match=r"recipe .* and recipe"):
+        require_recipe(other, together, STEPS, judged.series)
 
 
 def test_what_was_found_of_the_median_seed_is_what_is_kept(judged: Judged) -> None:

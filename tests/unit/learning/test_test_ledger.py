@@ -82,12 +82,12 @@ def test_a_record_that_was_shortened_or_altered_is_noticed(
 
 
 def test_a_recipe_is_what_is_learnt_and_how_not_how_long_or_how_fast(tmp_path: Path) -> None:
-    def recipe(*overrides: str, features: str = "f", profiles: str = "agent") -> str:
+    def recipe(*overrides: str, features: str = "f", profile: str = "agent") -> str:
         settings = load_settings(locate(tmp_path, {}), overrides, {}).settings
-        assert recipe_of(settings, features, profiles) == recipe_of(
-            settings.model_dump(mode="json"), features, profiles
+        assert recipe_of(settings, features, [profile]) == recipe_of(
+            settings.model_dump(mode="json"), features, [profile]
         )
-        return recipe_of(settings, features, profiles)
+        return recipe_of(settings, features, [profile])
 
     usual = recipe()
     assert recipe("learning.steps=5", "learning.threads=2", "screen.theme=adan-light") == usual
@@ -95,6 +95,6 @@ def test_a_recipe_is_what_is_learnt_and_how_not_how_long_or_how_fast(tmp_path: P
         recipe("learning.gamma=0.98"),
         recipe("costs.slippage_rate=0.0004"),
         recipe(features="g"),
-        recipe(profiles="swing"),
+        recipe(profile="swing"),
     }
     assert len(others | {usual}) == 5
