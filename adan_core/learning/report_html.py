@@ -7,6 +7,7 @@ from typing import Final
 import yaml
 
 from adan_core.config.settings import Settings
+from adan_core.data.split import Period
 from adan_core.domain.time import iso
 from adan_core.learning.calendar_returns import monthly_returns
 from adan_core.learning.evaluation import BUY_AND_HOLD, RegimeResult
@@ -262,17 +263,27 @@ def _folds(report: WalkForward) -> Iterator[str]:
     yield "<h2>Folds</h2>"
     yield (
         '<p class="note">Validation: what the median seed\'s weights, chosen there, earned on it: '
-        "log-return per 1000 candles.</p>"
+        "log-return per 1000 candles. "
+        "In brackets the candles of each period.</p>"
     )
     rows = [
         _cells(
-            str(number), str(fold.training), str(fold.validation), f"{score:+.4f}", str(fold.test)
+            str(number),
+            _span(fold.training),
+            _span(fold.validation),
+            f"{score:+.4f}",
+            _span(fold.test),
         )
         for number, (fold, score) in enumerate(
             zip(report.folds, report.median.validation_scores, strict=True), start=1
         )
     ]
     yield _table(_cells("fold", "training", "validation", "earned there", "test", tag="th"), rows)
+
+
+def _span(period: Period) -> str:
+    first, last = (iso(time)[:10] for time in (period.start_time, period.stop_time))
+    return f"{first} to {last} ({len(period):,})"
 
 
 def _missing(report: WalkForward) -> Iterator[str]:
