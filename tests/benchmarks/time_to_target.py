@@ -9,14 +9,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import VecEnv
 
 from adan_core.config.locations import locate
 from adan_core.config.settings import Settings
@@ -89,22 +90,21 @@ def _batched(lesson: Lesson, seed: int) -> BaseAlgorithm:
     return build_agent(training_environment(lesson.plan), lesson.plan.learning, seed)
 
 
-def _one_by_one(lesson: Lesson, copies: int, seed: int) -> DummyVecEnv:
-    """The usual loop: as many environments, each stepped by Python."""
+def _one_by_one(lesson: Lesson, copies: int, seed: int) -> VecEnv:
+    """The usual loop, as SB3 makes it: so many environments, monitored, each stepped by Python."""
     plan = lesson.plan
     learning = plan.learning
 
-    def one(number: int) -> TradingEnvironment:
+    def one() -> TradingEnvironment:
         return TradingEnvironment(
             plan.training,
             learning.exposures,
             plan.capital,
             learning.episode_length,
-            seed * 1_000 + number,
-            plan.options,
+            options=plan.options,
         )
 
-    return DummyVecEnv([partial(one, number) for number in range(copies)])
+    return make_vec_env(one, copies, seed=seed)
 
 
 def _loop_with_our_settings(lesson: Lesson, seed: int) -> PPO:
