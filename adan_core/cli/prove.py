@@ -197,6 +197,12 @@ def _lines(judged: "list[MarketProof]", *, rehearsal: bool) -> Iterator[str]:
 
 
 def _details(market: "MarketProof") -> Iterator[str]:
+    known = market.reference
+    yield (
+        f"attainable {known.attainable:.4f} with {known.orders:.2f} orders (standard error "
+        f"{known.attainable_error:.4f}; promised {known.promised:.4f}), buy and hold "
+        f"{known.buy_and_hold:+.4f}"
+    )
     if market.learnable:
         shares = ", ".join(f"{share:.1%}" for share in market.shares)
         yield f"of the attainable optimum, by seed: {shares}"
