@@ -1,1 +1,0 @@
-{"algorithm":"Ed25519","public_key":"aeda8ad167f22fc08cf1671ccbe7aac2b94dd254b14decf389af8fa01452165b","schema_version":1,"signature":"ad7d0ce83d709f90d915726dfe7fb0fb05b22e84c0f1d5efaf5ad19b0d7df026069144a0311e9e6cfc9fae31acf88bbef1892a929629d576d158ea22dec7390c"}
