@@ -202,17 +202,18 @@ class TrainingRunner:
 
     def _words(self, request: TrainingRequest) -> list[str]:
         words = [sys.executable, "-m", "adan_core", "train", "--progress-json", "--seal-later"]
-        words += ["--steps", str(request.steps), "--seed", str(request.seed)]
         if self._home is not None:
             words += ["--home", str(self._home)]
         for override in self._overrides:
             words += ["--set", override]
-        if request.dataset is not None:
-            words += ["--dataset", request.dataset]
         if request.timeout is not None:
             words += ["--timeout", str(request.timeout)]
         if request.resume is not None:
-            words += ["--resume", request.resume]
+            # A run goes on with its own candles, profile, steps and seed: asked for, they are refused.
+            return [*words, "--resume", request.resume]
+        words += ["--steps", str(request.steps), "--seed", str(request.seed)]
+        if request.dataset is not None:
+            words += ["--dataset", request.dataset]
         if request.profile:
             words += ["--profile", request.profile]
         return words

@@ -1,13 +1,17 @@
 """The core's trainings: one child at a time, the others in a durable queue."""
 
+import argparse
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from adan_core.cli import train
 from adan_core.domain.errors import DataError
 from adan_core.domain.time import ManualClock, SystemClock
 from adan_core.domain.training import TrainingProgress, TrainingRequest, TrainingState
@@ -20,8 +24,9 @@ PATIENCE = 20.0
 CHILD = """
 import json, signal, sys, threading
 words = sys.argv[1:]
-steps = int(words[words.index("--steps") + 1])
-run = words[words.index("--resume") + 1] if "--resume" in words else f"run-{steps}"
+run = words[words.index("--resume") + 1] if "--resume" in words else ""
+steps = int(run.removeprefix("run-") if run else words[words.index("--steps") + 1])
+run = run or f"run-{steps}"
 asked, woken = [], threading.Event()
 for one in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(one, lambda number, _frame: asked.append(number))
@@ -162,6 +167,34 @@ def test_the_queue_outlives_its_core_and_the_one_at_work_goes_on_with_its_run(
     second.shown("run-2", TrainingState.FINISHED)
     second.idle()
     assert TrainingQueue(path, SystemClock()).jobs == ()
+
+
+def test_a_job_that_became_a_run_is_gone_on_with_in_words_the_command_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[list[str]] = []
+
+    class Deaf(subprocess.Popen[bytes]):
+        def __init__(self, words: list[str], **options: Any) -> None:
+            begun.append(words)
+            super().__init__([sys.executable, "-S", "-c", ""], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Deaf)
+    queue = TrainingQueue(tmp_path / "queue.json", SystemClock())
+    queue.add(TrainingRequest("sample", 500, 3, 60.0, "a-run", "all"))
+    queue.add(TrainingRequest("sample", 500, 3, 60.0, profile="all"))
+    runner = TrainingRunner(None, (), SystemClock(), lambda record: None, queue)
+    runner.begin()
+    while runner.running:
+        time.sleep(0.01)
+    runner.close()
+    parser = argparse.ArgumentParser()
+    train.configure(parser)
+    resumed, new = (parser.parse_args(words[4:]) for words in begun)
+    for arguments in (resumed, new):
+        train._check(arguments)
+    assert (resumed.resume, resumed.dataset, resumed.profile) == ("a-run", None, None)
+    assert (new.resume, new.dataset, new.profile) == (None, "sample", "all")
 
 
 def test_a_core_that_dies_leaves_the_job_at_the_head(tmp_path: Path) -> None:
