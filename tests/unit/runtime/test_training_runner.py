@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -174,16 +173,22 @@ def test_a_job_that_became_a_run_is_gone_on_with_in_words_the_command_takes(
 ) -> None:
     begun: list[list[str]] = []
 
-    class Deaf(subprocess.Popen[bytes]):
-        def __init__(self, words: list[str], **options: Any) -> None:
-            begun.append(words)
-            super().__init__([sys.executable, "-S", "-c", ""], **options)
+    original = subprocess.Popen[bytes]
 
-    monkeypatch.setattr(subprocess, "Popen", Deaf)
+    def without_a_learner(words: list[str], **_options: object) -> subprocess.Popen[bytes]:
+        begun.append(words)
+        return original(
+            [sys.executable, "-S", "-c", ""],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    monkeypatch.setattr(subprocess, "Popen", without_a_learner)
     queue = TrainingQueue(tmp_path / "queue.json", SystemClock())
     queue.add(TrainingRequest("sample", 500, 3, 60.0, "a-run", "all"))
     queue.add(TrainingRequest("sample", 500, 3, 60.0, profile="all"))
-    runner = TrainingRunner(None, (), SystemClock(), lambda record: None, queue)
+    runner = TrainingRunner(None, (), SystemClock(), lambda _record: None, queue)
     runner.begin()
     while runner.running:
         time.sleep(0.01)
