@@ -331,6 +331,10 @@ class Settings(Section):
                         f"market.symbols: {symbol} must be quoted in account.quote "
                         f"{self.account.quote}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _positions_can_be_held(self) -> Self:
         if not self.account.short and self.learning.exposures[0] < 0.0:
             raise ValueError(
                 f"learning.exposures: {self.learning.exposures[0]:g} is a short; account.short must be "

@@ -17,8 +17,3 @@ class Deadline:
         if self._end is None:
             return None
         return max(0.0, self._end - self._clock.monotonic())
-
-    @property
-    def expired(self) -> bool:
-        """Whether no time is left."""
-        return self._end is not None and self._clock.monotonic() >= self._end
