@@ -32,7 +32,7 @@ def adan(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         input=PASSPHRASE,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         env=os.environ | NO_KEYRING,
     )
@@ -126,7 +126,7 @@ def interrupted(
         if record["state"] == "running":
             break
     process.send_signal(number)
-    rest, errors = process.communicate(timeout=60)
+    rest, errors = process.communicate(timeout=300)
     assert process.returncode == code, errors
     last: dict[str, Any] = json.loads(rest.splitlines()[-1])
     assert last["state"] == "stopped"
@@ -161,7 +161,7 @@ def test_without_a_signing_key_training_does_not_begin(home: Path, sample: str) 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         env=os.environ | NO_KEYRING,
     )

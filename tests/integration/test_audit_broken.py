@@ -16,7 +16,7 @@ def _doctor(home: Path) -> dict[str, str]:
         [sys.executable, "-m", "adan_core", "--home", str(home), "doctor", "--json"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     findings = json.loads(done.stdout)["findings"]

@@ -346,7 +346,7 @@ def test_ctrl_c_ends_it_cleanly_and_says_what_is_stored(
         sys.executable,
         _words(exchange, "--since", iso(_START)),
         encoding="utf-8",
-        timeout=60,
+        timeout=300,
         dimensions=(24, 120),
     ) as terminal:
         terminal.expect("test-binance-BTC-USDT-1m")

@@ -23,7 +23,7 @@ def _run(home: Path, *words: str, **variables: str) -> subprocess.CompletedProce
         env=os.environ | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -33,7 +33,7 @@ def _spawn(environment: dict[str, str], *words: str) -> pexpect.spawn:
         ["-m", "adan_core", "keys", *words],
         env=environment,
         encoding="utf-8",
-        timeout=30,
+        timeout=120,
         dimensions=(24, 400),
     )
 
@@ -60,7 +60,7 @@ def _keys(
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

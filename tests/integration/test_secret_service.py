@@ -63,7 +63,7 @@ def _keys(
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -174,7 +174,7 @@ print(operator_key(vault, home / "config" / "operator_public_key.json", audit).p
             env=session,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=True,
         ).stdout.strip()
         for _ in range(2)

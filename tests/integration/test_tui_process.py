@@ -26,7 +26,7 @@ def start(state: str, note: Path | None = None, **environment: str) -> "pexpect.
         env=given,
         dimensions=(24, 80),
         encoding="utf-8",
-        timeout=20,
+        timeout=120,
     )
     child.expect("F12/Ctrl")
     return child

@@ -9,7 +9,7 @@ import pytest
 from adan_core.config.watcher import Watcher
 from adan_core.resilience.files import write_atomically
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Watched:

@@ -86,7 +86,7 @@ class Terminal:
         """Return what the screen shows; ``inked`` with its colours, as escape sequences."""
         return self._tmux("capture-pane", "-p", *(["-e"] if inked else []))
 
-    def see(self, *patterns: str, within: float = 60.0) -> str:
+    def see(self, *patterns: str, within: float = 180.0) -> str:
         """Wait until the screen shows every pattern at once; Mismatch, with the screen, if not."""
 
         def missing() -> list[str]:
@@ -94,18 +94,18 @@ class Terminal:
 
         return self._until(missing, within)
 
-    def see_gone(self, pattern: str, within: float = 30.0) -> None:
+    def see_gone(self, pattern: str, within: float = 120.0) -> None:
         """Wait until the screen no longer shows ``pattern``."""
         self._until(lambda: [f"no {pattern}"] if self._shows(pattern) else [], within)
 
-    def see_ground(self, colour: str, within: float = 30.0) -> None:
+    def see_ground(self, colour: str, within: float = 120.0) -> None:
         """Wait until something is drawn on a ground of ``colour``, #rrggbb."""
         ink = "48;2;" + ";".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5)) + "m"
         self._until(
             lambda: [] if ink in self.text(inked=True) else [f"the ground {colour}"], within
         )
 
-    def ends(self, code: int, within: float = 60.0) -> None:
+    def ends(self, code: int, within: float = 180.0) -> None:
         """Wait until the command has ended, with this exit code."""
         pause, deadline = threading.Event(), time.monotonic() + within
         while not (self._ended.exists() and self._ended.read_text().strip()):

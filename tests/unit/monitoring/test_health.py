@@ -19,7 +19,7 @@ from adan_core.monitoring.gpu import GpuReading, read_gpus
 from adan_core.monitoring.health import HealthMonitor, MachineReading, read_machine
 from adan_core.resilience.memory import MemoryManager
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 LIMITS: Monitoring = load_settings(locate(Path("nowhere"), {})).settings.monitoring
 CACHE = CacheHealth(12, 3, 1, 0, 0, 2, 45_000, 90_000, 5, 180_000, 200_000)
 GPU = GpuHealth("Test GPU", 40.0, 1_000, 4_000, 61.0)

@@ -17,7 +17,7 @@ from adan_core.domain.training import TrainingProgress, TrainingRequest, Trainin
 from adan_core.runtime.training import TrainingRunner
 from adan_core.runtime.training_queue import TrainingQueue, open_queue
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 # A learner that needs no learner's libraries: it speaks and obeys as `adan-core train` does.
 CHILD = """
