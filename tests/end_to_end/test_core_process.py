@@ -34,7 +34,9 @@ WORDS = [sys.executable, "-m", "adan_core"]
 
 def adan(*words: str, code: int = 0) -> str:
     """Run one command to its end and return what it wrote."""
-    done = subprocess.run([*WORDS, *words], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [*WORDS, *words], capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

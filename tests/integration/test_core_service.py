@@ -17,7 +17,7 @@ from tests.service_home import ServiceHome, band
 pytestmark = pytest.mark.slow
 
 _LOOK_SECONDS = 0.05
-_LOOKS = 1200
+_LOOKS = 4800
 
 
 @contextmanager
