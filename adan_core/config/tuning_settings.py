@@ -1,6 +1,6 @@
 """What a search for better settings may change, and how long it tries."""
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -39,6 +39,11 @@ class Range(Section):
         return self
 
 
+# What a trial is judged by (costs, candles, folds, hard limits) is no part of what may be searched;
+# profiles and their votes are not, as a trial is one agent of the settings'.
+SEARCHED: Final = ("behaviour", "learning", "reward")
+
+
 class Tuning(Section):
     """`adan-core tune`: trials, how each is judged within the training part, and the space."""
 
@@ -48,3 +53,14 @@ class Tuning(Section):
     steps: Annotated[Count, NOW]
     unpruned_trials: Annotated[Count, NOW]
     space: Annotated[dict[str, Range], Field(min_length=1), NOW]
+
+    @model_validator(mode="after")
+    def _searches_what_is_learnt(self) -> Self:
+        for key in self.space:
+            if key.partition(".")[0] not in SEARCHED:
+                searched = ", ".join(f"{one}.*" for one in SEARCHED)
+                raise ValueError(
+                    f"space: found {key}, expected one of {searched}; a trial that moved its own costs or "
+                    "candles would be judged by other rules than the rest"
+                )
+        return self

@@ -7,13 +7,16 @@ that fails says why and stops no other. Results come in the order in which they 
 import contextlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
-from adan_core.domain.errors import AdanError
+from adan_core.domain.errors import AdanError, AlreadyRunning, UsageError
+from adan_core.resilience.files import exclusive_lock, private_folder
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -119,6 +122,25 @@ class LocalProcesses:
         return pool
 
 
+@contextlib.contextmanager
+def alone(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file at ``path``: two at the same tasks would sweep each other's work away.
+
+    UsageError, which calls the tasks ``what``, if another process holds it.
+    """
+    private_folder(path.parent)
+    try:
+        lock = exclusive_lock(path)
+    except AlreadyRunning as error:
+        raise UsageError(
+            f"another process is working on {what}: {error.found}",
+            "one at a time",
+            "wait for it, or end it: what it has done is kept",
+        ) from error
+    with lock:
+        yield
+
+
 def _attempt(work: Callable[[Task], Result], task: Task) -> Finished[Task, Result]:
     try:
         return Finished(task, work(task), "")
@@ -126,10 +148,14 @@ def _attempt(work: Callable[[Task], Result], task: Task) -> Finished[Task, Resul
         return Finished(task, None, str(error))
     except MemoryError:
         return Finished(task, None, "there was not enough memory")
+    except OSError as error:
+        return Finished(task, None, f"the machine refused: {error}")
 
 
 def _settle_down() -> None:
     os.nice(_NICE)
+    # ctrl-c reaches everybody at the terminal; whether to end is for who began the work to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _nothing() -> None:

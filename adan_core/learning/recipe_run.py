@@ -14,7 +14,7 @@ from adan_core.data.frames import cached_frame
 from adan_core.data.series import CandleSeries
 from adan_core.data.split import Split, split_by_fractions
 from adan_core.domain.errors import DataError, ModelError
-from adan_core.learning.executor import Executor
+from adan_core.learning.executor import Executor, alone
 from adan_core.learning.fold_run import FoldResult, FoldTask, finished, members_of, run_fold
 from adan_core.learning.folds import folds
 from adan_core.learning.leakcheck import check
@@ -86,6 +86,9 @@ def plan_run(
             steps,
             series.content_hash,
             settings.judgement.model_dump(mode="json"),
+            # No part of the recipe, but each moves the last bits of what is learnt.
+            settings.compute.model_dump(include={"device", "precision", "compile"}),
+            settings.learning.threads,
             [[one.training, one.validation, one.test] for one in splits],
         ]
     )
@@ -118,7 +121,15 @@ def work_out(
     """Return every task's result; ``done`` is told of each as it is there, with what went wrong.
 
     ModelError, once all others are there, if some failed: run again, only those are worked out.
+    UsageError if another process is at the same question.
     """
+    with alone(Path(run.tasks[0].folder) / ".lock", f"this question about {run.dataset}"):
+        return _work_out(run, executor, done)
+
+
+def _work_out(
+    run: RecipeRun, executor: Executor, done: Callable[[FoldTask, str], None]
+) -> tuple[FoldResult, ...]:
     results: list[FoldResult] = []
     failures: list[str] = []
     missing: list[FoldTask] = []

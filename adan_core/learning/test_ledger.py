@@ -38,6 +38,8 @@ _RECIPE_SECTIONS: Final = (
     "profiles",
     "reward",
     "risk",
+    "rules",
+    "voting",
 )
 # These say how fast and how often, not what.
 _NO_RECIPE: Final = ("checkpoint_seconds", "steps", "threads")

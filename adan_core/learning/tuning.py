@@ -18,8 +18,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from adan_core.config.tuning_settings import Range
-from adan_core.domain.errors import ModelError, UsageError
-from adan_core.learning.executor import Executor
+from adan_core.domain.errors import ConfigurationError, DataError, ModelError, UsageError
+from adan_core.learning.executor import Executor, alone
 from adan_core.learning.fold_run import USUAL, FoldResult, FoldTask, run_fold
 
 _QUESTION: Final = "question"
@@ -71,11 +71,11 @@ class Search:
         self._tasks_of = tasks_of
         self._executor = executor
         self._name = name
+        self._lock = path.with_suffix(".lock")
         # A journal of JSON lines: every trial is on disk as it ends, and nothing is unpickled.
         self._study = optuna.create_study(
             study_name=name,
             storage=JournalStorage(JournalFileBackend(str(path))),
-            sampler=TPESampler(seed=0),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=unpruned_trials),
             direction="maximize",
             load_if_exists=True,
@@ -95,17 +95,33 @@ class Search:
     ) -> None:
         """Try assignments until ``trials`` have ended in all, or ``stop`` says so between two of them.
 
-        A trial that was cut off by a crash is tried again.
+        A trial that was cut off by a crash is tried again; one whose settings contradict each other is
+        broken off. UsageError if another process is at this study.
         """
+        with alone(self._lock, f"study {self._name}"):
+            self._run(trials, told, stop)
+
+    def _run(
+        self, trials: int, told: Callable[[StudyResult], None], stop: Callable[[], bool]
+    ) -> None:
         for one in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._study.tell(one.number, state=TrialState.FAIL)
             self._study.enqueue_trial(one.params)
         while not stop() and len(self._ended()) < trials:
+            # By what the study holds, not by what this process has drawn: a search that is begun
+            # again would draw the same once more.
+            self._study.sampler = TPESampler(seed=len(self._study.get_trials(deepcopy=False)))
             trial = self._study.ask()
             values = suggested(trial, self._space)
             try:
                 score = self._judge(trial, values)
             except optuna.TrialPruned:
+                self._study.tell(trial, state=TrialState.PRUNED)
+            except (ConfigurationError, DataError):
+                # Where nothing could be tried yet, it is the space that is wrong, not the draw.
+                if not self.result().finished:
+                    self._study.tell(trial, state=TrialState.FAIL)
+                    raise
                 self._study.tell(trial, state=TrialState.PRUNED)
             except ModelError:
                 self._study.tell(trial, state=TrialState.FAIL)
@@ -119,20 +135,27 @@ class Search:
         return self._study.get_trials(deepcopy=False, states=states)
 
     def _judge(self, trial: Trial, values: Assignment) -> float:
-        """Return the median over folds and seeds; what is known after each may prune the rest."""
+        """Return the median over folds and seeds; what is known after each may prune the rest.
+
+        They are reported in the order of the tasks, whichever is ready first: the same ones are held
+        to each other, and one worker prunes as several do.
+        """
+        tasks = self._tasks_of(values)
+        found: dict[FoldTask, float] = {}
         scores: list[float] = []
-        work = self._executor.run(run_fold, self._tasks_of(values))
-        for place, one in enumerate(work):
+        for one in self._executor.run(run_fold, tasks):
             if one.result is None:
                 raise ModelError(
                     f"trial {trial.number}, fold {one.task.fold + 1}: {one.failure}",
                     "a trial that can be learnt",
                     "narrow the space in tuning.space",
                 )
-            scores.append(score_of(one.result))
-            trial.report(statistics.median(scores), place)
-            if trial.should_prune():
-                raise optuna.TrialPruned
+            found[one.task] = score_of(one.result)
+            while len(scores) < len(tasks) and tasks[len(scores)] in found:
+                scores.append(found[tasks[len(scores)]])
+                trial.report(statistics.median(scores), len(scores) - 1)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
         return statistics.median(scores)
 
     def result(self) -> StudyResult:

@@ -17,7 +17,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.store import CandleStore
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import DataError, UsageError
+from adan_core.domain.errors import ConfigurationError, DataError, UsageError
 from adan_core.learning import fold_run
 from adan_core.learning.executor import InProcess
 from adan_core.learning.fold_run import FoldResult, FoldTask, run_fold
@@ -26,6 +26,7 @@ from adan_core.learning.market import feature_text
 from adan_core.learning.recipe_run import RecipeRun, plan_run, work_out
 from adan_core.learning.tuning import Assignment, Search, StudyResult
 from adan_core.learning.walk_forward import Circumstances, Curves, WalkForward, judge
+from adan_core.resilience.files import exclusive_lock
 
 SMALL = (
     "learning.copies=8",
@@ -232,6 +233,99 @@ def test_a_search_goes_on_where_it_was_and_refuses_another_question(
     assert told[-1].finished + told[-1].pruned == 2
     with pytest.raises(UsageError, match="begun with other"):
         Search("s", tmp_path / "study.journal", "other", SPACE, 2, lambda _: (), InProcess())
+
+
+def test_whatever_moves_a_result_keeps_it_apart(
+    settings: Settings, series: CandleSeries, home: Locations, tmp_path: Path
+) -> None:
+    """A result that lies there is taken only for the very settings it was worked out under."""
+
+    def folder(*overrides: str) -> str:
+        own = load_settings(home, (*SMALL, *overrides), {}).settings
+        return planned(own, series, home, tmp_path).tasks[0].folder
+
+    overrides = (
+        "rules.minimum_notional=4000",
+        "voting.agreement=0.8",
+        "compute.precision=bfloat16",
+        "learning.threads=2",
+        "account.starting_capital=77",
+        "risk.take_profit=0.2",
+        "behaviour.enabled=false",
+        "costs.fee_rate=0.0005",
+        "reward.drawdown=0.1",
+        "judgement.stressed_fee=3",
+    )
+    assert len({folder(), *(folder(one) for one in overrides)}) == len(overrides) + 1
+    assert folder("screen.theme=adan-light", "learning.steps=77") == folder()
+
+
+@pytest.mark.slow
+def test_a_study_that_is_begun_again_tries_something_new(
+    settings: Settings, series: CandleSeries, home: Locations, tmp_path: Path
+) -> None:
+    """As after a crash: each run of the command is a process of its own."""
+    for trials in (1, 2, 3):
+        search("study", settings, series, home, tmp_path).run(
+            trials, lambda _found: None, lambda: False
+        )
+    found = search("study", settings, series, home, tmp_path).result()
+    assert len({one.values["learning.gamma"] for one in found.best}) == found.finished >= 2
+
+
+@pytest.mark.slow
+def test_two_searches_of_one_study_do_not_meet(
+    settings: Settings, series: CandleSeries, home: Locations, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+
+    def beside(_found: StudyResult) -> None:
+        with pytest.raises(UsageError, match="another process") as caught:
+            search("study", settings, series, home, tmp_path).run(2, beside, lambda: False)
+        refused.append(str(caught.value))
+
+    search("study", settings, series, home, tmp_path).run(1, beside, lambda: False)
+    assert len(refused) == 1
+
+
+def test_two_walk_forwards_of_one_question_do_not_meet(
+    settings: Settings, series: CandleSeries, home: Locations, tmp_path: Path
+) -> None:
+    run = planned(settings, series, home, tmp_path)
+    with (
+        exclusive_lock(Path(run.tasks[0].folder) / ".lock"),
+        pytest.raises(UsageError, match="another process"),
+    ):
+        work_out(run, InProcess(), lambda _task, _failure: None)
+
+
+@pytest.mark.slow
+def test_settings_that_contradict_each_other_end_a_trial_and_not_the_search(
+    settings: Settings, series: CandleSeries, home: Locations, tmp_path: Path
+) -> None:
+    tried: list[float] = []
+    good = search("other", settings, series, home, tmp_path)
+
+    def tasks(values: Assignment) -> Sequence[FoldTask]:
+        tried.append(float(values["learning.gamma"]))
+        if len(tried) == 2:
+            raise ConfigurationError("batch_size 1000000", "at most 256")
+        return good._tasks_of({"learning.gamma": 0.95})
+
+    one = Search("s", tmp_path / "study.journal", "q", SPACE, 2, tasks, InProcess())
+    one.run(3, lambda _found: None, lambda: False)
+    found = one.result()
+    assert (found.finished, found.pruned, found.failed) == (2, 1, 0)
+
+
+def test_a_search_of_which_nothing_can_be_tried_says_so(tmp_path: Path) -> None:
+    def tasks(_values: Assignment) -> Sequence[FoldTask]:
+        raise ConfigurationError("learning.gama: unknown key")
+
+    one = Search("s", tmp_path / "study.journal", "q", SPACE, 2, tasks, InProcess())
+    with pytest.raises(ConfigurationError, match="gama"):
+        one.run(3, lambda _found: None, lambda: False)
+    assert one.result().failed == 1
 
 
 @pytest.mark.slow

@@ -93,6 +93,10 @@ def test_the_comment_behind_each_key_says_its_policy(locations: Locations) -> No
         ("learning: {exposures: [0.0, 0.5]}\n", ("exposures must", "1.0")),
         ("monitoring: {disk_warning: 96.0}\n", ("disk_warning 96 must lie below",)),
         ("rules: {symbols: {BTC/SIM: {lot: 1.0}}}\n", ("BTC/SIM.lot: unknown key", "lot_step")),
+        (
+            "tuning: {space: {costs.fee_rate: {low: 0.0, high: 0.001}}}\n",
+            ("costs.fee_rate", "learning.*"),
+        ),
     ],
 )
 def test_a_problem_names_the_line_what_was_found_and_what_was_expected(

@@ -1,5 +1,6 @@
 """Work in processes: every outcome comes, failures say why, and a dead worker takes nobody along."""
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -22,6 +23,15 @@ def fatal(number: int) -> int:
     return number
 
 
+def interrupted(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+
+def full(number: int) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device", f"fold{number}")
+
+
 def nature(_number: int) -> tuple[int, str, int]:
     return os.getpid(), os.environ["OMP_NUM_THREADS"], os.nice(0)
 
@@ -41,6 +51,18 @@ def test_a_worker_that_dies_fails_its_task_and_no_other() -> None:
     done = {one.task: one for one in LocalProcesses().run(fatal, range(5))}
     assert [done[task].result for task in (0, 1, 3, 4)] == [0, 1, 3, 4]
     assert done[2].failure == "its process ended without a word"
+
+
+@pytest.mark.slow
+def test_an_interrupt_at_the_terminal_is_for_who_began_the_work() -> None:
+    """It reaches every process there; a worker that ended by it would cut off the task at work."""
+    assert [one.result for one in LocalProcesses(1).run(interrupted, [7])] == [7]
+
+
+def test_a_full_disk_is_a_failure_with_its_reason() -> None:
+    done = list(InProcess().run(full, [1, 2]))
+    assert [one.result for one in done] == [None, None]
+    assert "No space left on device" in done[0].failure
 
 
 @pytest.mark.slow
