@@ -150,7 +150,7 @@ class EnsemblePolicy:
         known = [
             (fall, weight)
             for member, weight in zip(self.members, self._weights, strict=True)
-            if (fall := member.card.calibration.falls[regime]) is not None
+            if weight > 0.0 and (fall := member.card.calibration.falls[regime]) is not None
         ]
         return abs(target) * _mean(known) if known else None
 

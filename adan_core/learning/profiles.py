@@ -7,7 +7,7 @@ from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.config.profile_settings import PROFILES
 from adan_core.config.settings import Learning, Settings
 from adan_core.domain.candles import Timeframe
-from adan_core.domain.errors import ModelError
+from adan_core.domain.errors import ConfigurationError, ModelError
 from adan_core.learning.segments import Economics
 
 NO_PROFILE: Final = "agent"
@@ -37,7 +37,8 @@ def terms_of(
 ) -> Terms:
     """Return the terms of the member called ``profile``, empty for one without a profile.
 
-    ``market`` are the state's columns. ModelError if there is no such profile.
+    ``market`` are the state's columns. ModelError if there is no such profile, ConfigurationError if
+    it reads no timeframe of the ``ladder``.
     """
     learning, risk = settings.learning, settings.risk
     if not profile:
@@ -54,6 +55,12 @@ def terms_of(
     if profile not in PROFILES:
         raise ModelError(f"a profile called {profile}", ", ".join(PROFILES))
     own = settings.profiles.of(profile)
+    if min(own.rungs) >= len(ladder):
+        raise ConfigurationError(
+            f"profiles.{profile}.rungs {list(own.rungs)} with the ladder {', '.join(map(str, ladder))}",
+            f"one of 0 to {len(ladder) - 1} at least: it would see nothing of the market",
+            "name a rung the ladder has, or give the ladder more timeframes",
+        )
     unread = {f"{step}" for rung, step in enumerate(ladder) if rung not in own.rungs}
     return Terms(
         name=profile,

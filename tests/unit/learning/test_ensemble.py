@@ -62,6 +62,31 @@ def test_a_fall_is_expected_where_enough_was_seen_and_only_there() -> None:
     assert policy.decide("A", 100.0, observation([-1.0] * 4), 1).expected_drawdown == 0.0
 
 
+def test_a_fall_that_only_a_member_without_a_vote_knows_is_not_expected() -> None:
+    plain = CARDS[0].calibration
+    known = replace(plain, skill=0.0, falls=(0.02,) * 5)
+    policy = readers(
+        [
+            replace(CARDS[0], calibration=known, lowest_weight=0.0, highest_weight=1.0),
+            replace(
+                CARDS[1],
+                calibration=replace(plain, skill=0.9),
+                lowest_weight=0.0,
+                highest_weight=1.0,
+            ),
+            replace(
+                CARDS[2],
+                calibration=replace(plain, skill=0.0),
+                lowest_weight=0.3,
+                highest_weight=1.0,
+            ),
+        ]
+    )
+    answer = policy.decide("A", 100.0, observation([1.0] * 3), 0)
+    assert answer.votes[0].weight == 0.0
+    assert answer.expected_drawdown is None
+
+
 def play(policy: EnsemblePolicy, candles: int, first: int = 0) -> list[tuple[float, ...]]:
     """The price rises by half a percent a candle; the first member knows, the last believes otherwise."""
     weights = []

@@ -13,7 +13,7 @@ from adan_core.config.locations import locate
 from adan_core.config.profile_settings import PROFILES
 from adan_core.config.settings import Settings
 from adan_core.data.normaliser import Normaliser
-from adan_core.domain.errors import InvalidSettings, ModelError
+from adan_core.domain.errors import ConfigurationError, InvalidSettings, ModelError
 from adan_core.learning.bundle import ModelCard, seal_model
 from adan_core.learning.combining import combined_card
 from adan_core.learning.inference import Network
@@ -143,6 +143,12 @@ def test_a_profile_says_how_far_ahead_what_is_read_and_what_is_risked(settings: 
     assert plain.learning == settings.learning
     with pytest.raises(ModelError, match="gambler"):
         terms_of(settings, "gambler", market, LADDER)
+
+
+def test_a_profile_that_would_see_nothing_of_the_market_is_refused(tmp_path: Path) -> None:
+    far = load_settings(locate(tmp_path, {}), ("profiles.swing.rungs=[3, 7]",), {}).settings
+    with pytest.raises(ConfigurationError, match="see nothing of the market"):
+        terms_of(far, "swing", ("5m:return_1",), LADDER)
 
 
 def test_no_profile_risks_more_than_the_limit(tmp_path: Path) -> None:
