@@ -6,6 +6,7 @@ times as long. Addresses are plain numbers, so what calls them is compiled once 
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from threading import Lock
 from types import FunctionType
 from typing import Any, cast
 
@@ -32,6 +33,10 @@ _SIGNATURE = types.void(
     types.float64[:],
 )
 _RUNNER = types.FunctionType(_SIGNATURE)
+
+# Symbols are prepared in threads of their own. numba's bookkeeping of functions compiled for one
+# signature is not made for that, and of two loops for one indicator one would be freed under its address.
+_making = Lock()
 
 
 def _step(_state: Floats, _parameters: Parameters, _bar: Bar) -> float:
@@ -66,7 +71,8 @@ def addresses_of(names: Sequence[str]) -> Addresses:
 
     They stay there as long as this process lives.
     """
-    return np.array([_address_of(name) for name in names], dtype=np.int64)
+    with _making:
+        return np.array([_address_of(name) for name in names], dtype=np.int64)
 
 
 @cache
