@@ -135,7 +135,11 @@ def seal_model(
 
     target = folder / card.model_id
     if target.exists():
-        raise ModelError(f"a model called {card.model_id}", "an id of its own")
+        raise ModelError(
+            f"a model called {card.model_id} is here already",
+            "an id of its own",
+            f"a finished run is sealed once: see `adan-core models show {card.model_id}`",
+        )
     private_folder(folder)
     workshop = folder / f".{card.model_id}.new"
     shutil.rmtree(workshop, ignore_errors=True)  # what a crash may have left
