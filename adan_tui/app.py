@@ -164,6 +164,8 @@ class AdanApp(App[None], inherit_bindings=False):
 
     def _tick(self) -> None:
         """Take the newest snapshot and let the visible panes draw what changed."""
+        if not self.screen_stack:  # closing: one last tick may come after the screen has gone
+            return
         session = self._opening.session
         client = None if session is None else session.client
         self._view = renewed(self._view, self._clock.now(), client)

@@ -628,6 +628,8 @@ def test_leaving_closes_the_core_without_a_question(key: str) -> None:
     client = app._opening.session.client if app._opening.session is not None else None
     assert isinstance(client, FakeClient)
     assert client.closed == 1
+    assert not app.screen_stack
+    app._tick()  # a busy machine's timer may fire after the screen has gone
 
 
 @pytest.mark.slow
