@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def prove(*words: str) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
         [
-            Path(sys.executable).with_name("adan-core"),
+            *(sys.executable, "-m", "adan_core"),
             *("prove", "--rehearsal", "--seeds", "1", "--accounts", "8", "--workers", "1"),
             *words,
             "--json",
@@ -48,7 +48,7 @@ def test_an_agent_learns_a_market_leaves_a_walk_alone_and_is_not_taught_twice(ho
 
 def test_a_market_that_is_not_there_is_said(home: Path) -> None:
     done = subprocess.run(
-        [Path(sys.executable).with_name("adan-core"), "prove", "--markets", "moon"],
+        [sys.executable, "-m", "adan_core", "prove", "--markets", "moon"],
         capture_output=True,
         text=True,
         check=False,

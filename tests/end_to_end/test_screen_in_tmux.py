@@ -43,7 +43,7 @@ def test_kill_while_training_runs_restart_and_re_arm(
         assert latch.exists()
 
         screen.press("F10")
-        screen.see("y leaves")
+        screen.see("n stays")
         screen.press("y")
         screen.ends(0)
 

@@ -33,7 +33,7 @@ SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*features*.yaml")
 
 
 @pytest.fixture(scope="module")
-def configured(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return load_settings(locate(tmp_path_factory.mktemp("home"), {}), (), {}).settings
 
 
@@ -44,8 +44,23 @@ def spec(request: pytest.FixtureRequest) -> FeatureSet:
 
 
 @pytest.fixture(scope="module")
-def candles(configured: Settings) -> CandleSeries:
-    return SimulatedMarket("BTC/SIM", configured.market.timeframe, 21).candles(0, CANDLES)
+def observed() -> FeatureSet:
+    """Return what a core's agent sees; the set of the proof reads made markets alone."""
+    path = SHIPPED[0]
+    assert path.name == "features.yaml"
+    return FeatureSet.parse(path.read_text(encoding="utf-8"), path.name)
+
+
+@pytest.fixture(scope="module")
+def configured(shipped: Settings, spec: FeatureSet) -> Settings:
+    """Return the settings with as many timeframes as the feature set has windows."""
+    seen = {base: ladder[: len(spec.windows)] for base, ladder in shipped.ladders.items()}
+    return shipped.model_copy(update={"ladders": seen})
+
+
+@pytest.fixture(scope="module")
+def candles(shipped: Settings) -> CandleSeries:
+    return SimulatedMarket("BTC/SIM", shipped.market.timeframe, 21).candles(0, CANDLES)
 
 
 def checked(
@@ -101,7 +116,7 @@ REAL = (
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_candles_with_their_gaps_are_clean(
-    configured: Settings, spec: FeatureSet, name: str
+    shipped: Settings, observed: FeatureSet, name: str
 ) -> None:
     series = examine(shared_data() / "candles" / f"{name}.parquet", Reading()).series()
     # A stretch with gaps in it, long enough for the slowest timeframe to be ready while it trains.
@@ -109,36 +124,36 @@ def test_real_candles_with_their_gaps_are_clean(
     start = max(int(gaps[len(gaps) // 2]) - 6_000, 0)
     stretch = series.slice(start, start + 9_000)
     assert (np.diff(stretch.open_time) > series.timeframe.duration).any()
-    report = checked(stretch, configured, spec, 32)
+    report = checked(stretch, shipped, observed, 32)
     assert report.cause is None
     assert {"before a gap", "after a gap"} <= {each.why for each in report.instants}
     assert all(result.comparisons for result in report.stages)
 
 
 def test_every_planted_leak_is_caught_where_it_is(
-    configured: Settings, spec: FeatureSet, candles: CandleSeries
+    shipped: Settings, observed: FeatureSet, candles: CandleSeries
 ) -> None:
-    ladder = ladder_of(configured, candles.timeframe)
-    honest = program_pipeline(configured, candles.symbol, ladder, spec, None)
+    ladder = ladder_of(shipped, candles.timeframe)
+    honest = program_pipeline(shipped, candles.symbol, ladder, observed, None)
     frame = honest.state(History(candles, {}))
     stop = split_by_fractions(candles, 0.7, 0.1).training.stop
     for leak in planted_leaks(honest, frame, ladder, stop):
-        report = checked(candles, configured, spec, 16, leak.pipeline)
+        report = checked(candles, shipped, observed, 16, leak.pipeline)
         assert leak.judge(report).rightly, (leak.name, report.cause)
 
 
 def test_the_shipped_model_decides_on_nothing_that_comes_later(
-    configured: Settings, candles: CandleSeries, tmp_path: Path
+    shipped: Settings, candles: CandleSeries, tmp_path: Path
 ) -> None:
     registry = ModelRegistry(tmp_path, shipped_models(), {"shipped": shipped_public_key()})
     model = registry.load(registry.listing()[0].model_id)
-    ladder = ladder_of(configured, candles.timeframe)
-    pipeline = program_pipeline(configured, candles.symbol, ladder, model.features, model)
-    assert checked(candles, configured, model.features, 24, pipeline).cause is None
+    ladder = ladder_of(shipped, candles.timeframe)
+    pipeline = program_pipeline(shipped, candles.symbol, ladder, model.features, model)
+    assert checked(candles, shipped, model.features, 24, pipeline).cause is None
 
 
 def test_too_few_candles_to_train_on_are_refused(
-    configured: Settings, spec: FeatureSet, candles: CandleSeries
+    shipped: Settings, observed: FeatureSet, candles: CandleSeries
 ) -> None:
     with pytest.raises(DataError, match="warm up"):
-        prepare(candles.slice(0, 1_000), ladder_of(configured, candles.timeframe), spec, configured)
+        prepare(candles.slice(0, 1_000), ladder_of(shipped, candles.timeframe), observed, shipped)
