@@ -118,7 +118,8 @@ def test_symbols_and_timeframes_do_not_mix_and_a_missing_candle_is_not_invented(
                 await scene.watch(symbol)
             await scene.watch("BTC/USDT", "5m")
             await scene.pass_time(5 * 60)
-            await scene.until(lambda: BEGIN + 5 in scene.known("BTC/USDT", "5m"))
+            heard = (("BTC/USDT", "5m"), ("BTC/USDT", "1m"), ("ETH/USDT", "1m"))
+            await scene.until(lambda: all(BEGIN + 5 in scene.known(*each) for each in heard))
             assert scene.known("BTC/USDT")[BEGIN] == row(SERIES, BEGIN)
             assert scene.known("ETH/USDT")[BEGIN] == row(OTHER, BEGIN)
             assert not {101, 102} & set(scene.known("ETH/USDT"))
@@ -264,7 +265,9 @@ def test_a_late_update_overwrites_the_final_candle_in_ccxts_memory() -> None:
 def test_a_cut_stream_raises_and_its_successor_does_not_tell_what_was_missed(venue: str) -> None:
     async def act() -> None:
         async with stage(venue) as scene:
-            await scene.watch()
+            first = await scene.watch()
+            await scene.pass_time(10)  # Kraken sends a snapshot and an update: both are heard then
+            await scene.until(lambda: scene.known()[BEGIN] != first[-1])
             scene.exchange.inject(Faults((Fault(FaultKind.DISCONNECTED),)))
             waiting = asyncio.ensure_future(scene.watch())
             await scene.pass_time(1)
