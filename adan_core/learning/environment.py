@@ -12,7 +12,7 @@ from adan_core.accounting.sizing import DENIALS
 from adan_core.domain.errors import ConfigurationError
 from adan_core.learning.actions import exposures_of
 from adan_core.learning.environment_kernel import EnvironmentKernel
-from adan_core.learning.environment_options import EnvironmentOptions
+from adan_core.learning.environment_options import EnvironmentOptions, Episodes
 from adan_core.learning.reward import REWARD_TERMS
 from adan_core.learning.segments import Segment
 from adan_core.learning.training_plan import TrainingPlan
@@ -146,7 +146,6 @@ class TradingVecEnv(VecEnv):
 
     EPISODES = 100
     TERM_STEPS = 256
-    TERM_SAMPLING = 4
 
     def __init__(
         self,
@@ -165,18 +164,28 @@ class TradingVecEnv(VecEnv):
         self.kernel = kernel
         self._targets = np.zeros(kernel.copies, dtype=np.float64)
         self._infos: list[dict[str, Any]] = [{} for _ in range(kernel.copies)]
-        self._running = np.zeros(kernel.copies, dtype=np.float64)
-        self._ended = np.full(self.EPISODES, np.nan, dtype=np.float64)
-        self._count = np.zeros(1, dtype=np.int64)
-        self._term_sums = np.zeros(len(REWARD_TERMS), dtype=np.float64)
+        self._episodes = Episodes(
+            np.zeros(kernel.copies, dtype=np.float64),
+            np.full(self.EPISODES, np.nan, dtype=np.float64),
+            np.zeros(1, dtype=np.int64),
+            np.zeros(len(REWARD_TERMS), dtype=np.float64),
+            np.zeros_like(kernel.observations),
+        )
+        self._newly_ended = 0
         self._term_steps = 0
         self._recent_terms: dict[str, float] = {}
 
     @property
     def mean_reward(self) -> float | None:
         """Mean reward of the newest ended episodes; None before the first."""
-        known = self._ended[~np.isnan(self._ended)]
+        rewards = self._episodes.ended
+        known = rewards[~np.isnan(rewards)]
         return float(known.mean()) if known.size else None
+
+    @property
+    def ended(self) -> int:
+        """How many copies' episodes ended in the newest step."""
+        return self._newly_ended
 
     @property
     def reward_terms(self) -> dict[str, float]:
@@ -194,9 +203,9 @@ class TradingVecEnv(VecEnv):
         """Every array that changes as the copies run, by name; not copies."""
         return {
             **self.kernel.arrays,
-            "running_rewards": self._running,
-            "ended_rewards": self._ended,
-            "ended_count": self._count,
+            "running_rewards": self._episodes.running,
+            "ended_rewards": self._episodes.ended,
+            "ended_count": self._episodes.number,
         }
 
     def reset(self) -> NDArray[np.float32]:
@@ -205,7 +214,7 @@ class TradingVecEnv(VecEnv):
             self.kernel.seed(self._seeds[0])
         self._reset_seeds()
         self.kernel.begin(np.ones(self.num_envs, dtype=np.bool_), stagger=True)
-        self._running[:] = 0.0
+        self._episodes.running[:] = 0.0
         return self.kernel.observations.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -217,35 +226,27 @@ class TradingVecEnv(VecEnv):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Step all copies; the copies that ended are already in their next episode."""
         kernel = self.kernel
-        kernel.step(self._targets)
-        rewards = kernel.rewards.copy()
-        self._running += rewards
-        self._add_up_terms()
-        done = kernel.terminated | kernel.truncated
+        done = np.empty(self.num_envs, dtype=np.bool_)
+        self._newly_ended = kernel.advance(self._targets, done, self._episodes)
+        self._term_steps += 1
+        if self._term_steps == self.TERM_STEPS:
+            self._take_term_means()
         infos = self._infos
-        if done.any():
+        if self._newly_ended:
             infos = list(infos)
-            for copy in np.flatnonzero(done):
+            for copy in np.flatnonzero(done).tolist():
                 infos[copy] = {
-                    "terminal_observation": kernel.observations[copy].copy(),
+                    "terminal_observation": self._episodes.last[copy].copy(),
                     "TimeLimit.truncated": bool(kernel.truncated[copy]),
                 }
-                self._ended[self._count[0] % self.EPISODES] = self._running[copy]
-                self._count[0] += 1
-            self._running[done] = 0.0
-            kernel.begin(done)
-        return kernel.observations.copy(), rewards, done, infos
+        return kernel.observations.copy(), kernel.rewards.copy(), done, infos
 
-    def _add_up_terms(self) -> None:
-        """Look at every fourth step: with all copies in it that is as good, and costs a quarter."""
-        self._term_steps += 1
-        if self._term_steps % self.TERM_SAMPLING == 0:
-            self._term_sums += self.kernel.terms.sum(axis=0)
-        if self._term_steps == self.TERM_STEPS:
-            means = self._term_sums * (self.TERM_SAMPLING / (self.TERM_STEPS * self.kernel.copies))
-            self._recent_terms = dict(zip(REWARD_TERMS, means.tolist(), strict=True))
-            self._term_sums[:] = 0.0
-            self._term_steps = 0
+    def _take_term_means(self) -> None:
+        sums = self._episodes.terms
+        means = sums / (self.TERM_STEPS * self.num_envs)
+        self._recent_terms = dict(zip(REWARD_TERMS, means.tolist(), strict=True))
+        sums[:] = 0.0
+        self._term_steps = 0
 
     def close(self) -> None:
         """Nothing is open."""

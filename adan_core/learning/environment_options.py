@@ -75,3 +75,18 @@ class Outcome(NamedTuple):
     rewards: Singles
     terminated: Flags
     truncated: Flags
+
+
+class Episodes(NamedTuple):
+    """What a batch remembers of its episodes, N copies.
+
+    ``running`` (N,) is the reward so far of those under way, ``ended`` (newest ones,) a ring of those
+    that ended, ``number`` (1,) how many did. ``terms`` (terms,) sums each reward term over copies and
+    steps. ``last`` (N, D) is what the copies that ended in the newest step saw at their end.
+    """
+
+    running: Floats
+    ended: Floats
+    number: Integers
+    terms: Floats
+    last: Singles

@@ -134,7 +134,10 @@ class TrainingWatch(BaseCallback):
             self._ending = self._reason_to_end()
         if self._cut_offs is not None:
             seen = self.locals
-            self._cut_offs.settle(seen["rewards"], seen["dones"], seen["infos"])
+            if self._environment.ended:
+                self._cut_offs.note(seen["n_steps"], seen["dones"], seen["infos"])
+            if seen["n_steps"] + 1 == seen["n_rollout_steps"]:
+                self._cut_offs.settle(seen["rollout_buffer"].rewards, seen["rewards"])
         return self._ending is None
 
     def _on_rollout_end(self) -> None:

@@ -37,9 +37,13 @@ _FLAT_BYTES = 32 * 1024**2
 
 
 class NoEnvironment(VecEnv):
-    """The same shapes, for nothing: the same observations over and over, no reward, no end."""
+    """The same shapes, for nothing: the same observations over and over, in arrays of their own.
 
-    def __init__(self, copies: int, columns: int, actions: int) -> None:
+    Copies end as often as ours do, at different times, and tell it as the learner wants it told, so
+    that what it does about an end is in both. An ``episode_length`` of None never ends.
+    """
+
+    def __init__(self, copies: int, columns: int, actions: int, episode_length: int | None) -> None:
         self.render_mode = None
         shape = (columns,)
         super().__init__(
@@ -50,11 +54,15 @@ class NoEnvironment(VecEnv):
         random = np.random.default_rng(0)
         self._observations = random.normal(0.0, 1.0, (copies, columns)).astype(np.float32)
         self._rewards = random.normal(0.0, 0.1, copies).astype(np.float32)
-        self._dones = np.zeros(copies, dtype=np.bool_)
         self._infos: list[dict[str, Any]] = [{} for _ in range(copies)]
+        self._steps = 0
+        self._ends: list[list[int]] = [[] for _ in range(episode_length or 1)]
+        if episode_length is not None:
+            for copy, end in enumerate(random.integers(0, episode_length, copies).tolist()):
+                self._ends[end].append(copy)
 
     def reset(self) -> NDArray[np.float32]:
-        return self._observations
+        return self._observations.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
         pass
@@ -62,7 +70,16 @@ class NoEnvironment(VecEnv):
     def step_wait(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        return self._observations, self._rewards.copy(), self._dones, self._infos
+        dones, infos = np.zeros(self.num_envs, dtype=np.bool_), self._infos
+        ends = self._ends[self._steps % len(self._ends)]
+        self._steps += 1
+        if ends:
+            infos = list(infos)
+            for copy in ends:
+                last = self._observations[copy].copy()
+                infos[copy] = {"terminal_observation": last, "TimeLimit.truncated": True}
+            dones[ends] = True
+        return self._observations.copy(), self._rewards.copy(), dones, infos
 
     def close(self) -> None:
         pass
@@ -138,9 +155,10 @@ def ppo_rate() -> Row:
             _train(replace(lesson, record=record), folder)
             took = time.process_time() - began
             began = time.process_time()
-            bare = build_agent(
-                NoEnvironment(learning.copies, columns, len(learning.exposures)), learning, 0
+            nothing = NoEnvironment(
+                learning.copies, columns, len(learning.exposures), learning.episode_length
             )
+            bare = build_agent(nothing, learning, 0)
             bare.learn(steps, log_interval=None)  # type: ignore[arg-type]
             if turn:  # the first compiles kernels and imports what the later ones have
                 ours.append(steps / took)

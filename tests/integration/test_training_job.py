@@ -544,17 +544,21 @@ def test_a_cut_off_episode_is_valued_as_the_learner_itself_would(
         def __init__(self, cut_offs: bool) -> None:
             super().__init__()
             self._ours = cut_offs
+            self._cut_offs: CutOffs | None = None
             self.rewards = np.empty(0)
             self.cut = 0
+
+        def _on_training_start(self) -> None:
+            self._cut_offs = CutOffs.of(self.model) if self._ours else None
 
         def _on_step(self) -> bool:
             seen = self.locals
             self.cut += int(sum(one.get("TimeLimit.truncated", False) for one in seen["infos"]))
             if self._ours:
-                assert isinstance(self.model, PPO)
-                cut_offs = CutOffs.of(self.model)
-                assert cut_offs is not None
-                cut_offs.settle(seen["rewards"], seen["dones"], seen["infos"])
+                assert self._cut_offs is not None
+                self._cut_offs.note(seen["n_steps"], seen["dones"], seen["infos"])
+                if seen["n_steps"] + 1 == seen["n_rollout_steps"]:
+                    self._cut_offs.settle(seen["rollout_buffer"].rewards, seen["rewards"])
                 assert not any("terminal_observation" in one for one in seen["infos"])
             return True
 
