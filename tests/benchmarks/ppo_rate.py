@@ -29,8 +29,8 @@ from adan_core.learning.training import TrainingJob
 from adan_core.resilience.deadline import Deadline
 from tests.benchmarks.rows import Reference, Row
 
-_ROUNDS = 7
-_ROLLOUTS = 20
+_ROUNDS = 5
+_ROLLOUTS = 40
 _LEAST_SHARE = 0.95
 _MILLION = 1_000_000
 _FLAT_BYTES = 32 * 1024**2

@@ -546,14 +546,15 @@ def test_a_cut_off_episode_is_valued_as_the_learner_itself_would(
             self._ours = cut_offs
             self._cut_offs: CutOffs | None = None
             self.rewards = np.empty(0)
-            self.cut = 0
+            self.cut = self.newly = 0
 
         def _on_training_start(self) -> None:
             self._cut_offs = CutOffs.of(self.model) if self._ours else None
 
         def _on_step(self) -> bool:
             seen = self.locals
-            self.cut += int(sum(one.get("TimeLimit.truncated", False) for one in seen["infos"]))
+            self.newly = sum(one.get("TimeLimit.truncated", False) for one in seen["infos"])
+            self.cut += self.newly
             if self._ours:
                 assert self._cut_offs is not None
                 self._cut_offs.note(seen["n_steps"], seen["dones"], seen["infos"])
@@ -566,15 +567,17 @@ def test_a_cut_off_episode_is_valued_as_the_learner_itself_would(
             assert isinstance(self.model, PPO)
             self.rewards = self.model.rollout_buffer.rewards.copy()
 
+    short = settings.learning.model_copy(update={"episode_length": 3})
     found: list[Noting] = []
     for ours in (False, True):
-        lesson = plan(settings, candles, tmp_path)
+        lesson = plan(settings.model_copy(update={"learning": short}), candles, tmp_path)
         environment = training_environment(lesson.plan)
         agent = build_agent(environment, lesson.plan.learning, 0, lesson.plan.compute)
         noting = Noting(ours)
         agent.learn(ROLLOUT, callback=noting)
         found.append(noting)
     assert found[0].cut == found[1].cut > 3
+    assert found[0].newly > 0  # in the rollout's last step, too, whose rewards are not in it yet
     np.testing.assert_allclose(found[1].rewards, found[0].rewards, rtol=0, atol=1e-5)
 
 
