@@ -1,5 +1,6 @@
 """The real screen in a real terminal: live data, the kill keys while training runs, the restart."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ WORDS = [
     "env",
     "-u",
     "COLUMNS",
+    # The suite's own kernels: a terminal of its own need not compile them once more.
+    f"NUMBA_CACHE_DIR={os.environ['NUMBA_CACHE_DIR']}",
     "adan-tui",
     "--set",
     "market.candle_seconds=0.2",
