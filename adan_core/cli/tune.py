@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from adan_core.data.series import CandleSeries
     from adan_core.data.split import Split
     from adan_core.learning.fold_run import FoldTask
+    from adan_core.learning.recipe_run import RecipeRun
     from adan_core.learning.tuning import Assignment, Search, StudyResult
 
 SCHEMA_VERSION = 1
@@ -66,7 +67,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     search = subject.search()
     stop = threading.Event()
     trials = arguments.trials or settings.tuning.trials
-    with _stopping(stop), _bar(context, trials) as told:
+    with _stopping(stop), _bar(context, trials) as shown:
+
+        def told(result: "StudyResult") -> None:
+            subject.look_at_trial(result)
+            shown(result)
+
         if not (arguments.final and search.result().finished):
             search.run(trials, told, stop.is_set)
     found = search.result()
@@ -132,6 +138,22 @@ class _Subject:
             executor,
         )
 
+    def look_at_trial(self, result: "StudyResult") -> None:
+        """Take down that one more assignment was judged on the folds' own tests.
+
+        They lie before the test, but within what a walk-forward tests on: there it counts.
+        """
+        from adan_core.learning.test_ledger import TestLedger
+
+        name = f"study {self.study}, trial {result.finished + result.pruned}"
+        TestLedger(self._context.home.test_looks, self._context.clock).look(
+            "trial", name, name, self._planned({}).period(self.series)
+        )
+
+    def recipe(self) -> str:
+        """Return what way of learning the search began from, whatever the study is called."""
+        return self._planned({}).recipe
+
     def with_values(self, values: "Assignment") -> "Settings":
         """Return the settings with ``values`` over them; ConfigurationError if they do not fit."""
         changed = tuple(f"{key}={value}" for key, value in values.items())
@@ -155,6 +177,9 @@ class _Subject:
         return hashlib.blake2b(text, digest_size=16).hexdigest()
 
     def _tasks(self, values: "Assignment") -> "tuple[FoldTask, ...]":
+        return self._planned(values).tasks
+
+    def _planned(self, values: "Assignment") -> "RecipeRun":
         from adan_core.learning.recipe_run import plan_run
 
         tuning = self.settings.tuning
@@ -171,7 +196,7 @@ class _Subject:
             tuple(range(1, tuning.seeds + 1)),
             self._context.home.datasets,
             self._context.home.studies / f"{self.study}.work",
-        ).tasks
+        )
 
 
 def _final(
@@ -201,7 +226,11 @@ def _final(
         (subject.split,),
     )
     look = TestLedger(context.home.test_looks, context.clock).look(
-        "study", found.study, planned.subject, planned.period(subject.series), arguments.look_again
+        "study",
+        subject.recipe(),
+        planned.subject,
+        planned.period(subject.series),
+        arguments.look_again,
     )
     executor = InProcess() if arguments.workers == 1 else LocalProcesses(arguments.workers)
     results = work_out(planned, executor, lambda _task, _failure: None)

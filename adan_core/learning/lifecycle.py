@@ -167,15 +167,19 @@ class Lifecycle:
             line = _line(step, key)
             self._check(step, signed=key is not None, earned=self._earned(read))
             write_atomically(self._path, [*(data for _, data in read), line])
+            # After the line: a crash between the two leaves a head that lags, which is no break.
+            head = {"number": step.number, "sha256": hashlib.sha256(line).hexdigest()}
+            write_atomically(self._head, json.dumps(head).encode() + b"\n")
         return step
 
+    @property
+    def _head(self) -> Path:
+        """Where the newest line's number and hash are kept: lines cut off at the end are missed."""
+        return self._path.with_name(self._path.name + ".head")
+
     def _read(self) -> list[tuple[Step, bytes]]:
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise SystemFailure(f"{self._path} cannot be read: {error.strerror}") from error
+        # The head first: what is written meanwhile makes the lines more, never fewer than it says.
+        head, data = _bytes_of(self._head), _bytes_of(self._path)
         read: list[tuple[Step, bytes]] = []
         earned: dict[tuple[str, str], int] = self._earned([])
         previous = _FIRST_PREVIOUS
@@ -192,7 +196,26 @@ class Lifecycle:
                 _note(earned, step)
             read.append((step, line))
             previous = hashlib.sha256(line).hexdigest()
+        self._require(head, [hashlib.sha256(line).hexdigest() for _, line in read])
         return read
+
+    def _require(self, head: bytes, hashes: list[str]) -> None:
+        """Raise SecurityError unless the newest line that is on record is there."""
+        if not head:
+            return
+        try:
+            fields = json.loads(head)
+            number, newest = int(fields["number"]), str(fields["sha256"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise SecurityError(
+                f"{self._head} is no head of a chain: {error}", "", _REMEDY
+            ) from error
+        if hashes[number - 1 : number] != [newest]:
+            raise SecurityError(
+                f"{self._path} with {len(hashes)} lines",
+                f"line {number}, the newest on record: lines at the end were cut off or replaced",
+                _REMEDY,
+            )
 
     def _parse(self, line: bytes, number: int) -> tuple[Step, bool]:
         name = f"{self._path}, line {number}"
@@ -251,6 +274,16 @@ class Lifecycle:
             yield
         finally:
             os.close(descriptor)
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return what is in a file, nothing where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise SystemFailure(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _note(earned: dict[tuple[str, str], int], step: Step) -> None:

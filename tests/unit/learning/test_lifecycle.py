@@ -110,6 +110,31 @@ def test_a_chain_that_was_meddled_with_is_refused(tmp_path: Path, how: str) -> N
         promote(lifecycle(tmp_path), "d")
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_demotion_that_was_cut_off_the_end_is_missed(tmp_path: Path, kept: int) -> None:
+    book = lifecycle(tmp_path)
+    promote(book, "a")
+    retire(book, "a")
+    (tmp_path / "lifecycle.jsonl").write_bytes(b"".join(_lines(tmp_path)[:kept]))
+    with pytest.raises(SecurityError, match="the newest on record"):
+        lifecycle(tmp_path).state("a", DIGEST)
+    (tmp_path / "lifecycle.jsonl").unlink()
+    with pytest.raises(SecurityError, match="the newest on record"):
+        lifecycle(tmp_path).state("a", DIGEST)
+
+
+def test_a_crash_between_a_line_and_its_head_is_no_break(tmp_path: Path) -> None:
+    book = lifecycle(tmp_path)
+    promote(book, "a")
+    head = tmp_path / "lifecycle.jsonl.head"
+    before = head.read_bytes()
+    retire(book, "a")
+    head.write_bytes(before)
+    assert lifecycle(tmp_path).state("a", DIGEST) is ModelState.RETIRED
+    promote(book, "b")
+    assert json.loads(head.read_bytes())["number"] == 3
+
+
 def test_a_stranger_s_promotion_is_refused(tmp_path: Path) -> None:
     stranger = Ed25519PrivateKey.generate()
     lifecycle(tmp_path).record(
