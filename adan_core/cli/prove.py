@@ -139,9 +139,9 @@ def _proved(
 def _judged(
     tasks: "list[ProofTask]", proofs: "dict[tuple[str, int], SeedProof]"
 ) -> "list[MarketProof]":
-    from adan_core.learning.proof_verdict import judge_market, leak_free
+    from adan_core.learning.proof_verdict import judge_market, proof_leak_free
 
-    clean = leak_free(tasks[0])
+    clean = proof_leak_free(tasks[0])
     markets = dict.fromkeys(task.market for task in tasks)
     return [
         judge_market(

@@ -206,7 +206,8 @@ def _final(
     from adan_core.cli.walk_forward import walk_forward_lines
     from adan_core.learning.executor import InProcess, LocalProcesses
     from adan_core.learning.gates import judge_gates
-    from adan_core.learning.recipe_run import leak_free, plan_run, work_out
+    from adan_core.learning.leakcheck_verdict import leak_free
+    from adan_core.learning.recipe_run import plan_run, work_out
     from adan_core.learning.test_ledger import TestLedger
     from adan_core.learning.walk_forward import Circumstances, judge
 

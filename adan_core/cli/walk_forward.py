@@ -67,8 +67,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """Work every fold and seed out, judge, and print what was found, whatever it is."""
     from adan_core.data.store import CandleStore
     from adan_core.learning.gates import judge_gates
+    from adan_core.learning.leakcheck_verdict import leak_free
     from adan_core.learning.market import feature_text
-    from adan_core.learning.recipe_run import leak_free, plan_run
+    from adan_core.learning.recipe_run import plan_run
     from adan_core.learning.test_ledger import TestLedger
     from adan_core.learning.walk_forward import Circumstances, judge
 

@@ -1,14 +1,39 @@
-"""What plain chance makes of the same trading: the model's own spells, in another order.
+"""What a model is compared with: plain strategies, and chance, its own spells in another order.
 
 A random strategy that trades more or less than the model says nothing about its timing. One that holds
 for the same spells and stays out for the same spells has its turnover and its exposure, and nothing else.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from adan_core.config.settings import Settings
+from adan_core.data.series import CandleSeries
+from adan_core.learning.backtest import (
+    Backtest,
+    buy_and_hold_targets,
+    flat_targets,
+    run_targets,
+    sma_cross_targets,
+)
+from adan_core.learning.evaluation import BUY_AND_HOLD, FLAT, SMA_CROSS
+from adan_core.learning.market import economics
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What the median seed's own spells earn in random order: log-returns, and how many it beat."""
+
+    draws: int
+    median: float
+    lower: float
+    upper: float
+    beaten: float
 
 
 def shuffled_spells(held: Floats, generator: np.random.Generator) -> Floats:
@@ -35,3 +60,51 @@ def in_force(targets: Floats) -> Floats:
         np.where(np.isnan(targets), -1, np.arange(len(targets)))
     )
     return np.where(places < 0, 0.0, targets[np.maximum(places, 0)])
+
+
+def plain_strategies(
+    series: CandleSeries, tested: CandleSeries, settings: Settings, start: int
+) -> dict[str, Backtest]:
+    """Return what flat, holding and an SMA cross make of ``tested``, which begins at ``start``."""
+    costs = economics(settings, series.symbol).unprotected()
+    capital = settings.account.starting_capital
+    known = series.slice(0, start + len(tested))
+    return {
+        FLAT: run_targets(tested, flat_targets(tested), costs, capital),
+        BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), costs, capital),
+        SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), costs, capital),
+    }
+
+
+def random_spells(
+    tested: CandleSeries, usual: Backtest, settings: Settings, own_return: float
+) -> Chance:
+    """Return what ``usual``'s own spells earn in random order, under its own stops and costs."""
+    costs = economics(settings, tested.symbol)
+    held, generator = in_force(usual.targets), np.random.default_rng(1)
+    drawn = np.array(
+        [
+            log_return_of(
+                run_targets(
+                    tested,
+                    shuffled_spells(held, generator),
+                    costs,
+                    settings.account.starting_capital,
+                )
+            )
+            for _ in range(settings.judgement.random_draws)
+        ]
+    )
+    lower, middle, upper = np.quantile(drawn, [0.05, 0.5, 0.95])
+    return Chance(
+        draws=len(drawn),
+        median=float(middle),
+        lower=float(lower),
+        upper=float(upper),
+        beaten=float(np.mean(drawn < own_return)),
+    )
+
+
+def log_return_of(run: Backtest) -> float:
+    """Return the logarithm of what a run made of one unit."""
+    return float(np.log(run.equity[-1] / run.equity[0]))

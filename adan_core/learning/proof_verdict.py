@@ -7,12 +7,8 @@ from typing import Final
 
 from adan_core.config.gate_settings import Gates
 from adan_core.data.features import FeatureSet
-from adan_core.data.split import split_by_fractions
 from adan_core.learning.gates import GateFigures, GateVerdict, judge_gates
-from adan_core.learning.leakcheck import check
-from adan_core.learning.leakcheck_changes import History
-from adan_core.learning.leakcheck_instants import choose_instants
-from adan_core.learning.leakcheck_stages import program_pipeline
+from adan_core.learning.leakcheck_verdict import leak_free
 from adan_core.learning.market import ladder_of
 from adan_core.learning.proof import ProofTask, SeedProof
 from adan_core.learning.proof_bench import TIMEFRAME, Reference, training_paths, warm_up
@@ -174,18 +170,9 @@ def _figures(seeds: Sequence[SeedProof], leak_free: bool) -> GateFigures:
     )
 
 
-def leak_free(task: ProofTask) -> bool:
+def proof_leak_free(task: ProofTask) -> bool:
     """Return whether the leak check finds nothing in this task's features, on a training path of it."""
     spec = FeatureSet.parse(task.features, task.settings.features)
-    ladder = ladder_of(task.settings, TIMEFRAME)
-    ready = warm_up(spec, ladder)
+    ready = warm_up(spec, ladder_of(task.settings, TIMEFRAME))
     series = training_paths(task.market, task.seed)[0].slice(0, _LEAK_CHECKED + ready)
-    split = split_by_fractions(
-        series, task.settings.learning.train_fraction, task.settings.learning.validation_fraction
-    )
-    instants = choose_instants(series, ladder, ready, split, _INSTANTS, task.seed)
-    pipeline = program_pipeline(task.settings, series.symbol, ladder, spec, None)
-    report = check(
-        pipeline, History(series, {}), ladder, split, instants, task.seed, lambda _share: None
-    )
-    return report.cause is None
+    return leak_free(series, task.settings, task.features, {}, instants=_INSTANTS) is True

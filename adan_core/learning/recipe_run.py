@@ -8,26 +8,16 @@ from pathlib import Path
 import msgspec
 
 from adan_core.config.settings import Settings
-from adan_core.data.cache import DataCache
 from adan_core.data.features import FeatureSet
-from adan_core.data.frames import cached_frame
 from adan_core.data.series import CandleSeries
-from adan_core.data.split import Split, split_by_fractions
-from adan_core.domain.errors import DataError, ModelError
+from adan_core.data.split import Split
+from adan_core.domain.errors import ModelError
 from adan_core.learning.executor import Executor, alone
 from adan_core.learning.fold_run import FoldResult, FoldTask, finished, members_of, run_fold
 from adan_core.learning.folds import folds
-from adan_core.learning.leakcheck import check
-from adan_core.learning.leakcheck_changes import History
-from adan_core.learning.leakcheck_instants import choose_instants
-from adan_core.learning.leakcheck_stages import program_pipeline
 from adan_core.learning.market import ladder_of, with_external
 from adan_core.learning.profiles import terms_of
 from adan_core.learning.test_ledger import TestPeriod, recipe_of
-
-# Enough to meet every awkward place of a ladder; `adan-core data leakcheck` looks longer.
-_CHECKED_CANDLES = 6_000
-_CHECKED_INSTANTS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,31 +141,3 @@ def _work_out(
             "; ".join(failures), "every fold and seed", "run it again: what is done is kept"
         )
     return tuple(results)
-
-
-def leak_free(
-    series: CandleSeries,
-    settings: Settings,
-    features: str,
-    unavailable: dict[str, str],
-    cache: DataCache | None = None,
-) -> bool | None:
-    """Return whether the leak checker finds nothing on these candles and features; None: it cannot say."""
-    ladder = ladder_of(settings, series.timeframe)
-    spec = with_external(FeatureSet.parse(features, settings.features), settings)
-    newest = series.slice(max(len(series) - _CHECKED_CANDLES, 0), len(series))
-    external = {name: each.current() for name, each in spec.external_data.items()}
-    try:
-        ready = cached_frame(newest, ladder, spec, cache).ready
-        split = split_by_fractions(newest, 0.7, 0.1)
-        instants = choose_instants(newest, ladder, ready, split, _CHECKED_INSTANTS, 0)
-        pipeline = program_pipeline(settings, series.symbol, ladder, spec, None)
-        report = check(
-            pipeline, History(newest, external), ladder, split, instants, 0, lambda _share: None
-        )
-    except DataError as error:
-        unavailable["leakcheck_clean"] = str(error)
-        return None
-    if report.cause is not None:
-        unavailable["leakcheck_clean"] = f"a leak in {report.cause.stage}"
-    return report.cause is None

@@ -18,18 +18,17 @@ from adan_core.data.cache import DataCache
 from adan_core.data.series import CandleSeries
 from adan_core.data.split import Split
 from adan_core.domain.errors import DataError
-from adan_core.learning.backtest import (
-    Backtest,
-    buy_and_hold_targets,
-    flat_targets,
-    run_targets,
-    sma_cross_targets,
+from adan_core.learning.backtest import Backtest, buy_and_hold_targets, run_targets
+from adan_core.learning.baselines import (
+    Chance,
+    in_force,
+    log_return_of,
+    plain_strategies,
+    random_spells,
 )
-from adan_core.learning.baselines import in_force, shuffled_spells
 from adan_core.learning.evaluation import (
     BUY_AND_HOLD,
     FLAT,
-    SMA_CROSS,
     RegimeResult,
     StrategyResult,
     by_regime,
@@ -74,17 +73,6 @@ class SeedResult:
     validation_scores: tuple[float, ...]
     commonest_share: float
     saturated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """What the median seed's own spells earn in random order: log-returns, and how many it beat."""
-
-    draws: int
-    median: float
-    lower: float
-    upper: float
-    beaten: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +163,7 @@ def judge(
         }
         for seed, own in _by_seed(results, len(splits)).items()
     }
-    runs = _strategies(series, tested, settings, start)
+    runs = plain_strategies(series, tested, settings, start)
     generator = np.random.default_rng(0)
     judged = sorted(
         (
@@ -205,7 +193,7 @@ def judge(
         probabilistic = probabilistic_sharpe_ratio(own_shape)
         deflated = deflated_sharpe_ratio(own_shape, trials, float(np.var(sharpes, ddof=1)))
     own_return = median.interval.estimate
-    excess = {name: own_return - _log_return(run) for name, run in runs.items()}
+    excess = {name: own_return - log_return_of(run) for name, run in runs.items()}
     stressed_excess = _stressed_excess(judged, tested, settings)
     costs = economics(settings, series.symbol).costs
     report = WalkForward(
@@ -231,7 +219,7 @@ def judge(
         ),
         excess=excess,
         stressed_excess=stressed_excess,
-        chance=_chance(tested, usual, settings, own_return),
+        chance=random_spells(tested, usual, settings, own_return),
         probabilistic_sharpe=probabilistic,
         deflated_sharpe=deflated,
         sharpe_interval=sharpe_interval,
@@ -298,19 +286,6 @@ def _joined(tested: CandleSeries, trials: Sequence[Trial], capital: float) -> Ba
     )
 
 
-def _strategies(
-    series: CandleSeries, tested: CandleSeries, settings: Settings, start: int
-) -> dict[str, Backtest]:
-    costs = economics(settings, series.symbol).unprotected()
-    capital = settings.account.starting_capital
-    known = series.slice(0, start + len(tested))
-    return {
-        FLAT: run_targets(tested, flat_targets(tested), costs, capital),
-        BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), costs, capital),
-        SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), costs, capital),
-    }
-
-
 def _seed_result(
     seed: int,
     own: dict[str, Backtest],
@@ -337,7 +312,7 @@ def _seed_result(
             judgement.bootstrap_samples,
             judgement.confidence,
         ),
-        stressed={kind: _log_return(own[kind]) for kind in (FEE_STRESS, SLIPPAGE_STRESS)},
+        stressed={kind: log_return_of(own[kind]) for kind in (FEE_STRESS, SLIPPAGE_STRESS)},
         validation_scores=tuple(one.validation_score for one in folds),
         commonest_share=saturation.share,
         saturated=saturation.saturated,
@@ -367,34 +342,4 @@ def _stressed_excess(
         tested, buy_and_hold_targets(tested), stressed, settings.account.starting_capital
     )
     own = sorted(one.stressed[FEE_STRESS] for one in judged)[(len(judged) - 1) // 2]
-    return {FLAT: own, BUY_AND_HOLD: own - _log_return(holding)}
-
-
-def _chance(tested: CandleSeries, usual: Backtest, settings: Settings, own_return: float) -> Chance:
-    costs = economics(settings, tested.symbol).unprotected()
-    held, generator = in_force(usual.targets), np.random.default_rng(1)
-    drawn = np.array(
-        [
-            _log_return(
-                run_targets(
-                    tested,
-                    shuffled_spells(held, generator),
-                    costs,
-                    settings.account.starting_capital,
-                )
-            )
-            for _ in range(settings.judgement.random_draws)
-        ]
-    )
-    lower, middle, upper = np.quantile(drawn, [0.05, 0.5, 0.95])
-    return Chance(
-        draws=len(drawn),
-        median=float(middle),
-        lower=float(lower),
-        upper=float(upper),
-        beaten=float(np.mean(drawn < own_return)),
-    )
-
-
-def _log_return(run: Backtest) -> float:
-    return float(np.log(run.equity[-1] / run.equity[0]))
+    return {FLAT: own, BUY_AND_HOLD: own - log_return_of(holding)}
