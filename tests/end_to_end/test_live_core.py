@@ -1,6 +1,7 @@
 """A core on an exchange's candles, in processes of their own: the sandbox, the core, kill -9, status."""
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -112,8 +113,10 @@ def test_a_paper_account_follows_an_exchanges_candles_through_a_kill(
     first = status()
     assert first["market"]["source"] == "SIMULATED TEST VENUE"
     core.end(signal.SIGKILL)
-    assert "account test-binance-SIM at rest: equity 10,000.00" in adan("status", code=9)
-    assert "account: no journal yet" in adan("status", code=9)
+    at_rest = adan("status", code=9)
+    # What it is worth by then depends on what the model has made of the candles.
+    assert re.search(r"account test-binance-SIM at rest: equity [\d,]+\.\d\d, cash", at_rest)
+    assert "account: no journal yet" in at_rest
 
     again = started(*words, "--model", shipped_model())
     until("more", alive(again, lambda: len(decided(status()) - decided(first)) >= 2), PATIENCE)
