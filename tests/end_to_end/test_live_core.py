@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -90,6 +91,13 @@ def alive(core: Core, holds: Callable[[], bool]) -> Callable[[], bool]:
     return look
 
 
+def venue_time(words: list[str]) -> int:
+    """Return what the sandbox says the time is, in milliseconds."""
+    (address,) = (word for word in words if word.startswith("exchange.base_url="))
+    with urlopen(address.partition("=")[2] + "/api/v3/time", timeout=10.0) as answer:  # noqa: S310
+        return int(json.load(answer)["serverTime"])
+
+
 def market_time(found: dict[str, Any]) -> int:
     return int(found["market"]["market_time"] or 0)
 
@@ -117,6 +125,9 @@ def test_a_paper_account_follows_an_exchanges_candles_through_a_kill(
     # What it is worth by then depends on what the model has made of the candles.
     assert re.search(r"account test-binance-SIM at rest: equity [\d,]+\.\d\d, cash", at_rest)
     assert "account: no journal yet" in at_rest
+    # A start that finds everything compiled is quicker than a candle: some must have closed first.
+    closed = market_time(first) + 3 * SPAN
+    until("candles closed meanwhile", lambda: venue_time(words) >= closed, PATIENCE)
 
     again = started(*words, "--model", shipped_model())
     until("more", alive(again, lambda: len(decided(status()) - decided(first)) >= 2), PATIENCE)
