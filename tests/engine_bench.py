@@ -19,7 +19,7 @@ from adan_core.domain.alerts import Severity
 from adan_core.domain.candles import ClosedCandles
 from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.state import Mode
-from adan_core.domain.time import ManualClock
+from adan_core.domain.time import ManualClock, Milliseconds
 from adan_core.learning.bundle import ModelCard, ServiceModel
 from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import feature_set
@@ -49,6 +49,7 @@ class Script:
     def decide(
         self,
         symbol: str,  # noqa: ARG002
+        close_time: Milliseconds,  # noqa: ARG002
         close: float,  # noqa: ARG002
         observation: NDArray[np.float32],
         regime: int,  # noqa: ARG002

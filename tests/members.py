@@ -12,6 +12,9 @@ from adan_core.learning.inference import Layer, Network
 from adan_core.learning.member import Member, MemberCard
 from adan_core.learning.votes import VotingRules
 
+CANDLE = 300_000
+"""Milliseconds of a candle of theirs."""
+
 RULES = VotingRules(agreement=0.6, adaptation=0.05, sharpness=10.0, cost_rate=0.0015)
 
 
@@ -57,7 +60,7 @@ def readers(cards: Sequence[MemberCard], rules: VotingRules = RULES) -> Ensemble
     """Return an ensemble whose member ``k`` follows column ``k`` of the observation."""
     inputs = len(cards) + len(PORTFOLIO_COLUMNS)
     members = tuple(reader(card, place, inputs) for place, card in enumerate(cards))
-    return EnsemblePolicy("readers", members, rules, inputs)
+    return EnsemblePolicy("readers", members, rules, inputs, CANDLE)
 
 
 def observation(

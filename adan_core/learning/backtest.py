@@ -32,6 +32,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import DataError
 from adan_core.domain.portfolio import ClosedTrade
+from adan_core.domain.time import Milliseconds
 from adan_core.indicators.program import assemble, run_batch
 from adan_core.learning.environment_episodes import PORTFOLIO_SIZE, write_portfolio
 from adan_core.learning.metrics import PerformanceMetrics, measure
@@ -56,7 +57,12 @@ class Decider(Protocol):
     """Whatever answers an observation with an exposure, asked as ``trading.policy.Policy`` is."""
 
     def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        observation: NDArray[np.float32],
+        regime: int,
     ) -> PolicyOutput:
         """Return the answer to one observation at one close."""
         ...
@@ -236,6 +242,7 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
     columns = segment.market.shape[1]
     portfolio = np.zeros(PORTFOLIO_SIZE, dtype=np.float64)
     observation = np.zeros(columns + PORTFOLIO_SIZE, dtype=np.float32)
+    closes = series.close_time
     wishes = np.full((3, max(len(series) - 1, 0)), np.nan, dtype=np.float64)
     for bar in range(wishes.shape[1]):
         cap = position_cap(rows[0, EQUITY], limits.tiers, segment.economics.cap)
@@ -243,7 +250,9 @@ def run_policy(series: CandleSeries, segment: Segment, policy: Decider, capital:
         observation[:columns] = segment.market[bar]
         observation[columns:] = portfolio
         regime = int(tape.regime[bar])
-        answer = policy.decide(series.symbol, float(series.close[bar]), observation, regime)
+        answer = policy.decide(
+            series.symbol, int(closes[bar]), float(series.close[bar]), observation, regime
+        )
         if answer.target_exposure < 0.0:
             segment.economics.check_sides(answer.target_exposure)
         wishes[:, bar] = (

@@ -102,7 +102,8 @@ class ServiceModel:
     def open_policy(self) -> EnsemblePolicy:
         """Return a policy that has not decided anything yet."""
         inputs = len(self.features.columns(self.card.timeframes)) + len(PORTFOLIO_COLUMNS)
-        return EnsemblePolicy(self.card.model_id, self.members, self.card.rules, inputs)
+        candle = self.card.timeframes[0].duration
+        return EnsemblePolicy(self.card.model_id, self.members, self.card.rules, inputs, candle)
 
     def summary(self) -> ModelSummary:
         """Return what the screen shows of it."""

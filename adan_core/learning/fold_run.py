@@ -198,6 +198,7 @@ def _try(
             members,
             voting_rules(settings),
             len(market) + len(PORTFOLIO_COLUMNS),
+            series.timeframe.duration,
         )
         trials[name] = _trial(run_policy(tested, part, policy, settings.account.starting_capital))
     return FoldResult(

@@ -15,6 +15,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.split import Split
 from adan_core.data.state import StateFrame, build_frame
 from adan_core.domain.candles import Timeframe
+from adan_core.domain.errors import DataError
 from adan_core.learning.backtest import Decider
 from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.calibration import uncalibrated
@@ -90,7 +91,7 @@ def program_pipeline(
     """
 
     def opened() -> Decider:
-        return model.open_policy() if model else random_policy(settings, spec.columns(ladder))
+        return model.open_policy() if model else random_policy(settings, spec, ladder)
 
     capital = settings.account.starting_capital
     return Pipeline(
@@ -111,16 +112,18 @@ def program_pipeline(
 def play(segment: Segment, policy: Decider, symbol: str, capital: float) -> Played:
     """Let ``policy`` trade ``symbol`` on one account over ``segment`` in the environment it learns in.
 
-    DataError if there are fewer than two rows.
+    DataError if there are fewer than two rows, or if nobody has said when they closed.
     """
-    rows, tape = len(segment), segment.tape()
+    rows, tape, times = len(segment), segment.tape(), segment.close_time
+    if times is None:
+        raise DataError("candles without a time", "when each closed")
     kernel = EnvironmentKernel((segment,), 1, capital, rows, 0)
     kernel.begin_in_order()
     actions = np.empty((rows, len(ACTION_COLUMNS)), dtype=np.float64)
     rewards = np.empty((rows - 1, len(REWARD_COLUMNS)), dtype=np.float64)
     for row in range(rows):
         close, regime = float(tape.close[row]), int(tape.regime[row])
-        answer = policy.decide(symbol, close, kernel.observations[0], regime)
+        answer = policy.decide(symbol, int(times[row]), close, kernel.observations[0], regime)
         expected = np.nan if answer.expected_return is None else answer.expected_return
         actions[row] = answer.confidence, answer.target_exposure, expected
         if row < rows - 1:
@@ -129,8 +132,11 @@ def play(segment: Segment, policy: Decider, symbol: str, capital: float) -> Play
     return Played(actions, rewards)
 
 
-def random_policy(settings: Settings, columns: tuple[str, ...]) -> EnsemblePolicy:
-    """Return a policy that nobody trained: fixed random weights over ``columns`` and the portfolio."""
+def random_policy(
+    settings: Settings, spec: FeatureSet, ladder: tuple[Timeframe, ...]
+) -> EnsemblePolicy:
+    """Return a policy that nobody trained: fixed random weights over the state and the portfolio."""
+    columns = spec.columns(ladder)
     rng = np.random.default_rng(1)
     exposures = settings.learning.exposures
 
@@ -162,4 +168,5 @@ def random_policy(settings: Settings, columns: tuple[str, ...]) -> EnsemblePolic
         settings={},
     )
     member = Member(card, network, places_of(terms.columns, columns))
-    return EnsemblePolicy("random weights", (member,), voting_rules(settings), inputs)
+    rules = voting_rules(settings)
+    return EnsemblePolicy("random weights", (member,), rules, inputs, ladder[0].duration)

@@ -254,6 +254,7 @@ def segment(
         costs.on(series.timeframe),
         known["regime"][rows],
         known["volatility"][rows],
+        series.close_time[rows],
     )
 
 

@@ -105,6 +105,7 @@ class Segment:
     Price arrays have shape (n,), float64; ``market`` shape (n, D), float32, normalised. ``regime``
     (n,) int8 indexes the regimes and ``volatility`` (n,) float64 is the detector's ratio to the
     market's own past, both as known at each close. Where nobody looked they are -1 and NaN.
+    ``close_time`` (n,) int64, milliseconds, None where nobody needs it.
     """
 
     open: Floats
@@ -115,6 +116,7 @@ class Segment:
     economics: Economics
     regime: Regimes | None = None
     volatility: Floats | None = None
+    close_time: Integers | None = None
 
     def __len__(self) -> int:
         return int(self.close.shape[0])
@@ -147,6 +149,7 @@ class Segment:
             self.economics,
             None if self.regime is None else self.regime[rows],
             None if self.volatility is None else self.volatility[rows],
+            None if self.close_time is None else self.close_time[rows],
         )
 
 

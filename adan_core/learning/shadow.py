@@ -12,6 +12,7 @@ from adan_core.accounting.purse import Tape, position_cap, step_purses
 from adan_core.domain.candles import Candle
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import ModelError
+from adan_core.domain.time import Milliseconds
 from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.environment_episodes import PORTFOLIO_SIZE, write_portfolio
 from adan_core.learning.segments import Economics
@@ -149,13 +150,18 @@ class Shadow:
         self._accounts[symbol].wish(output)
 
     def decide(
-        self, symbol: str, close: float, market: NDArray[np.float64], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        market: NDArray[np.float64],
+        regime: int,
     ) -> PolicyOutput:
         """Let the model decide on its own account; ``market`` is the state, not normalised."""
         account = self._accounts[symbol]
         seen = self.model.normaliser.apply(market)
         observation = np.concatenate((seen, account.portfolio().astype(np.float32)))
-        output = self._policy.decide(symbol, close, observation, regime)
+        output = self._policy.decide(symbol, close_time, close, observation, regime)
         account.wish(output)
         return output
 

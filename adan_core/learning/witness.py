@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.domain.decisions import PolicyOutput
+from adan_core.domain.time import Milliseconds
 from adan_core.learning.calibration import Reliability, pays, reliability
 from adan_core.learning.ensemble import EnsemblePolicy
+from adan_core.learning.horizons import outcome_places
 from adan_core.learning.inference import probabilities
 
 Floats = NDArray[np.float64]
@@ -18,6 +20,7 @@ class Witness:
 
     def __init__(self, policy: EnsemblePolicy) -> None:
         self._policy = policy
+        self._times: list[Milliseconds] = []
         self._closes: list[float] = []
         self._confidences: list[float] = []
         self._votes: list[list[tuple[float, float, bool, bool]]] = []
@@ -25,14 +28,20 @@ class Witness:
         self.abstentions = 0
 
     def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        observation: NDArray[np.float32],
+        regime: int,
     ) -> PolicyOutput:
         """Return the policy's answer."""
         weights = self._policy.weights
-        answer = self._policy.decide(symbol, close, observation, regime)
+        answer = self._policy.decide(symbol, close_time, close, observation, regime)
         opinions = self._policy.opinions
         own = [_entropy(probabilities(opinion.logits)) for opinion in opinions]
         self.entropies.append(float(np.average(own, weights=weights)))
+        self._times.append(close_time)
         self._closes.append(close)
         self._confidences.append(answer.confidence)
         self._votes.append(
@@ -49,20 +58,23 @@ class Witness:
 
         A decision is as right as the votes make it: each member sees, at the end of its own horizon,
         whether the move that it considered has paid, and counts by its weight. The last decisions,
-        whose horizons reach beyond the candles, are left out.
+        whose horizons reach beyond the candles, are left out, and so are those that an outage longer
+        than a horizon parts from their outcome.
         """
         members = self._policy.members
         horizons = [member.card.horizon for member in members]
         cost_rate = self._policy.rules.cost_rate
-        scored = max(len(self._closes) - max(horizons), 0)
-        right = np.zeros(scored, dtype=np.float64)
-        for place in range(scored):
-            for horizon, vote in zip(horizons, self._votes[place], strict=True):
+        times = np.array(self._times, dtype=np.int64)
+        ends = np.stack([outcome_places(times, own, self._policy.candle) for own in horizons])
+        scored = np.flatnonzero((ends >= 0).all(axis=0))
+        right = np.zeros(len(scored), dtype=np.float64)
+        for row, place in enumerate(scored.tolist()):
+            for end, vote in zip(ends[:, place].tolist(), self._votes[place], strict=True):
                 weight, direction, moves, agrees = vote
-                gained = math.log(self._closes[place + horizon] / self._closes[place])
+                gained = math.log(self._closes[end] / self._closes[place])
                 correct = pays(direction, gained, cost_rate) is moves
-                right[place] += weight * (correct is agrees)
-        return reliability(np.array(self._confidences[:scored]), right)
+                right[row] += weight * (correct is agrees)
+        return reliability(np.array(self._confidences)[scored], right)
 
 
 def _entropy(distribution: Floats) -> float:

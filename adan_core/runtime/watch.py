@@ -74,7 +74,7 @@ class ServiceWatch:
         self._engine: Engine | None = None
         self._events: list[Passed | Decided] = []
         self._shadowed: list[tuple[Milliseconds, str, str, PolicyOutput, float]] = []
-        self._closes: dict[str, float] = {}
+        self._closes: dict[str, tuple[Milliseconds, float]] = {}
         self._tenure = journal.history.load(TENURE_KEY, Tenure) or Tenure(1, {})
         kept = load_record(journal)
         self._last_close = 0 if kept is None else kept.last_close
@@ -165,10 +165,10 @@ class ServiceWatch:
         for event in events:
             if isinstance(event, Passed):
                 side.shadow.candle(event.symbol, event.candle, event.regime, event.volatility)
-                self._closes[event.symbol] = event.candle.close
+                self._closes[event.symbol] = event.close_time, event.candle.close
                 continue
-            close = self._closes[event.symbol]
-            output = side.shadow.decide(event.symbol, close, event.market, event.regime)
+            at, close = self._closes[event.symbol]
+            output = side.shadow.decide(event.symbol, at, close, event.market, event.regime)
             model_id, equity = side.judged.model.model_id, side.shadow.equity
             time = new[-1] if new else self._last_close
             self._shadowed.append((time, event.symbol, model_id, output, equity))

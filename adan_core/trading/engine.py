@@ -232,7 +232,7 @@ class TradingEngine:
         state = desk.state(close_time, desk.market, vector)
         observation = state.validate().to_tensor(self._normaliser)
         regime = _REGIMES.index(desk.reading.regime)
-        output = self._policy.decide(symbol, desk.close, observation, regime)
+        output = self._policy.decide(symbol, close_time, desk.close, observation, regime)
         if self._witness is not None:
             self._witness.decided(symbol, desk.market, regime, output)
         quantity = self._portfolio.quantity(symbol)

@@ -10,6 +10,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Candle
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.market import RegimeReading
+from adan_core.domain.time import Milliseconds
 
 
 class Policy(Protocol):
@@ -25,9 +26,14 @@ class Policy(Protocol):
         ...
 
     def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        observation: NDArray[np.float32],
+        regime: int,
     ) -> PolicyOutput:
-        """Return the answer at one candle's ``close``.
+        """Return the answer at one candle's ``close``, at ``close_time``.
 
         ``observation`` is one-dimensional and normalised; ``regime`` counts the members of
         ``domain.market.Regime``, -1 where it is unknown.

@@ -48,6 +48,7 @@ class FlatPolicy:
     def decide(
         self,
         symbol: str,  # noqa: ARG002 whoever decides is asked so
+        close_time: Milliseconds,  # noqa: ARG002
         close: float,  # noqa: ARG002
         observation: NDArray[np.float32],  # noqa: ARG002
         regime: int,  # noqa: ARG002

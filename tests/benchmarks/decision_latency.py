@@ -36,6 +36,7 @@ _PRICE = 1_000.0
 _WIDTH = 64
 _HORIZONS = {"scalper": 3, "intraday": 12, "swing": 48, "position": 200}
 _SYMBOL = "BTC/SIM"
+_CANDLE = 5 * MINUTE
 
 Floats = NDArray[np.float32]
 
@@ -58,10 +59,12 @@ def decision_latency() -> Row:
         Member(member_card(name, horizon), _network(random, inputs), np.arange(inputs))
         for name, horizon in _HORIZONS.items()
     )
-    policy = EnsemblePolicy("four", members, RULES, inputs)
+    policy = EnsemblePolicy("four", members, RULES, inputs, _CANDLE)
 
     def vote(number: int, observation: Floats) -> PolicyOutput:
-        return policy.decide(_SYMBOL, _PRICE + number % 7, observation, number % len(Regime))
+        return policy.decide(
+            _SYMBOL, number * _CANDLE, _PRICE + number % 7, observation, number % len(Regime)
+        )
 
     p99 = _p99(vote, inputs)
     return Row("decision, four members and behaviour, p99", p99, "ms", None, _DECISION_MILLISECONDS)
@@ -80,7 +83,7 @@ def votes_latency() -> Row:
         Member(member_card(name, horizon), _network(random, inputs), np.arange(inputs))
         for name, horizon in _HORIZONS.items()
     )
-    policy = EnsemblePolicy("four", members, RULES, inputs)
+    policy = EnsemblePolicy("four", members, RULES, inputs, _CANDLE)
     schema = spec.schema_hash(ladder)
     plain = np.zeros(len(columns)), np.ones(len(columns))
     normaliser = Normaliser(*plain, 0, 1, "", schema)
@@ -93,7 +96,7 @@ def votes_latency() -> Row:
             _SYMBOL, number, columns, row[: len(columns)], row[len(columns) :], schema
         )
         observation = state.validate().to_tensor(normaliser)
-        policy.decide(_SYMBOL, close, observation, number % len(Regime))
+        policy.decide(_SYMBOL, number * _CANDLE, close, observation, number % len(Regime))
         taken[number] = (time.thread_time() - began) * 1e3
     p99 = float(np.percentile(taken[1:], 99.0))
     return Row("decision, four members and their observation, p99", p99, "ms", None, 2.0)

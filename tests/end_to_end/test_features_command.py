@@ -17,6 +17,7 @@ from adan_core.config.locations import locate
 from adan_core.data.state import observation_hash
 from adan_core.data.store import CandleStore
 from adan_core.domain.decisions import PolicyOutput
+from adan_core.domain.time import Milliseconds
 from adan_core.learning.backtest import run_policy
 from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import economics
@@ -41,10 +42,15 @@ class Witness:
         self.seen: list[NDArray[np.float32]] = []
 
     def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        observation: NDArray[np.float32],
+        regime: int,
     ) -> PolicyOutput:
         self.seen.append(observation.copy())
-        return self._policy.decide(symbol, close, observation, regime)
+        return self._policy.decide(symbol, close_time, close, observation, regime)
 
 
 def test_a_replay_decides_on_the_bytes_in_the_file(home: Path, tmp_path: Path) -> None:

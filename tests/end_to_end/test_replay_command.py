@@ -17,6 +17,7 @@ from adan_core.data.features import FeatureSet
 from adan_core.data.state import build_frame, observation_hash
 from adan_core.data.store import CandleStore
 from adan_core.domain.decisions import PolicyOutput
+from adan_core.domain.time import Milliseconds
 from adan_core.learning.backtest import run_policy
 from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import economics, feature_set, segment
@@ -39,10 +40,15 @@ class Witness:
         self.seen: list[str] = []
 
     def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        observation: NDArray[np.float32],
+        regime: int,
     ) -> PolicyOutput:
         self.seen.append(observation_hash(observation))
-        return self._policy.decide(symbol, close, observation, regime)
+        return self._policy.decide(symbol, close_time, close, observation, regime)
 
 
 def test_the_replay_command_and_the_backtest_end_with_the_same_money(home: Path) -> None:

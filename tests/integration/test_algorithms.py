@@ -10,7 +10,7 @@ from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.errors import ConfigurationError
-from adan_core.domain.time import SystemClock
+from adan_core.domain.time import HOUR, SystemClock
 from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.lessons import Lesson, member_card, new_lesson, settings_of, voting_rules
@@ -83,16 +83,19 @@ def test_an_algorithm_learns_is_resumed_to_the_same_bits_and_decides(
     network = network_from(algorithm, whole.weights, card.levels)
     member = Member(card, network, np.arange(network.inputs))
     rules = voting_rules(settings_of(lesson.record))
-    policy = EnsemblePolicy("m", (member,), rules, network.inputs)
-    again = EnsemblePolicy("m", (member,), rules, network.inputs)
+    policy = EnsemblePolicy("m", (member,), rules, network.inputs, HOUR)
+    again = EnsemblePolicy("m", (member,), rules, network.inputs, HOUR)
     generator = np.random.default_rng(1)
     seen = generator.normal(size=(6, network.inputs)).astype(np.float32)
-    answers = [policy.decide("BTC/SIM", 100.0, row, 0) for row in seen[:3]]
+    answers = [
+        policy.decide("BTC/SIM", hour * HOUR, 100.0, row, 0) for hour, row in enumerate(seen[:3])
+    ]
     assert {answer.target_exposure for answer in answers} <= set(card.exposures)
     # What is remembered between candles goes with the policy's memory.
     again.restore(policy.memory())
-    for row in seen[3:]:
-        assert again.decide("BTC/SIM", 100.0, row, 0) == policy.decide("BTC/SIM", 100.0, row, 0)
+    for hour, row in enumerate(seen[3:], start=3):
+        asked = "BTC/SIM", hour * HOUR, 100.0, row, 0
+        assert again.decide(*asked) == policy.decide(*asked)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from adan_core.data.state import build_frame
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.decisions import Decision, PolicyOutput, confidence_of
+from adan_core.domain.time import Milliseconds
 from adan_core.learning.backtest import run_policy
 from adan_core.learning.bundle import MODEL_SCHEMA_VERSION, ModelCard, ServiceModel
 from adan_core.learning.ensemble import EnsemblePolicy
@@ -86,9 +87,14 @@ class Kept:
         self.answers: list[PolicyOutput] = []
 
     def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        observation: NDArray[np.float32],
+        regime: int,
     ) -> PolicyOutput:
-        self.answers.append(self._policy.decide(symbol, close, observation, regime))
+        self.answers.append(self._policy.decide(symbol, close_time, close, observation, regime))
         return self.answers[-1]
 
 

@@ -25,7 +25,7 @@ from adan_core.domain.alerts import Severity
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.decisions import PolicyOutput, Vote
 from adan_core.domain.state import Mode
-from adan_core.domain.time import ManualClock
+from adan_core.domain.time import ManualClock, Milliseconds
 from adan_core.learning.backtest import run_targets
 from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.environment_kernel import EnvironmentKernel
@@ -70,6 +70,7 @@ class Script:
     def decide(
         self,
         symbol: str,  # noqa: ARG002
+        close_time: Milliseconds,  # noqa: ARG002
         close: float,  # noqa: ARG002
         observation: NDArray[np.float32],
         regime: int,  # noqa: ARG002

@@ -73,11 +73,16 @@ class Later:
     asked: list[float] = field(default_factory=list)
 
     def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        observation: NDArray[np.float32],
+        regime: int,
     ) -> PolicyOutput:
         if self.clock.now() < self.begins:
             return PolicyOutput(0.0, 1.0, (Vote("waits", 0.0, 1.0),), None)
-        answer = self.policy.decide(symbol, close, observation, regime)
+        answer = self.policy.decide(symbol, close_time, close, observation, regime)
         self.asked.append(answer.target_exposure)
         return answer
 

@@ -11,6 +11,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.decisions import PolicyOutput
 from adan_core.domain.errors import DataError
+from adan_core.domain.time import Milliseconds
 from adan_core.learning.backtest import (
     SMA_SLOW,
     UNKNOWN,
@@ -129,12 +130,20 @@ class Momentum:
 
     def __init__(self) -> None:
         self.seen: list[NDArray[np.float32]] = []
+        self.times: list[Milliseconds] = []
 
     def decide(
-        self, symbol: str, close: float, observation: NDArray[np.float32], regime: int
+        self,
+        symbol: str,
+        close_time: Milliseconds,
+        close: float,
+        observation: NDArray[np.float32],
+        regime: int,
     ) -> PolicyOutput:
         assert symbol == "BTC/SIM"
         assert close > 0.0
+        assert not self.times or close_time > self.times[-1]
+        self.times.append(close_time)
         assert regime == UNKNOWN
         self.seen.append(observation.copy())
         return PolicyOutput(float(observation[0] > 0.0), 1.0, (), None)

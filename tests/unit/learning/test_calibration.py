@@ -142,7 +142,7 @@ def test_out_of_sample_confidence_is_near_what_happens(
         calibration = calibrate(member.network, (0.0, 1.0), 24, (part,), 10_000.0, RULES.cost_rate)
         card = replace(member.card, calibration=calibration)
         members.append(Member(card, member.network, member.columns))
-    witness = Witness(EnsemblePolicy("two", tuple(members), RULES, inputs))
+    witness = Witness(EnsemblePolicy("two", tuple(members), RULES, inputs, timeframe.duration))
     start, stop = 2_000, 6_000
     part = segment(fresh.series, fresh.frame, normaliser, costs, start, stop)
     run_policy(fresh.series.slice(start, stop), part, witness, 10_000.0)

@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.config.profile_settings import PROFILES
 from adan_core.domain.decisions import confidence_of
 from adan_core.domain.errors import ModelError
 from adan_core.learning.calibration import Calibration, MoveOdds
 from adan_core.learning.ensemble import EnsemblePolicy
-from tests.members import member_card, observation, readers
+from adan_core.learning.inference import Layer, Network
+from adan_core.learning.member import Member
+from adan_core.learning.networks import LongMemory, RecurrentNetwork
+from tests.members import CANDLE, RULES, member_card, observation, readers
 
 CARDS = tuple(
     member_card(name, horizon) for name, horizon in zip(PROFILES, (4, 8, 16, 40), strict=True)
@@ -26,7 +30,7 @@ WISHES = st.lists(
 def test_the_votes_explain_the_decision_and_its_confidence(
     wishes: list[float], held: float
 ) -> None:
-    answer = readers(CARDS).decide("BTC/SIM", 100.0, observation(wishes, held), 0)
+    answer = readers(CARDS).decide("BTC/SIM", 0, 100.0, observation(wishes, held), 0)
     assert [vote.member for vote in answer.votes] == list(PROFILES)
     assert [vote.target_exposure for vote in answer.votes] == [float(wish > 0.0) for wish in wishes]
     assert sum(vote.weight for vote in answer.votes) == pytest.approx(1.0)
@@ -45,10 +49,10 @@ def test_the_votes_explain_the_decision_and_its_confidence(
 
 def test_protection_is_the_mean_of_those_who_agree() -> None:
     cards = [replace(card, stop_loss=0.01 * (place + 1)) for place, card in enumerate(CARDS)]
-    answer = readers(cards).decide("BTC/SIM", 100.0, observation([1.0, 1.0, 1.0, -1.0]), 0)
+    answer = readers(cards).decide("BTC/SIM", 0, 100.0, observation([1.0, 1.0, 1.0, -1.0]), 0)
     assert answer.stop_loss == pytest.approx(0.02)
     assert answer.expected_return == pytest.approx((1.0 + 1.0 + 1.0 - 1.0) / 4 / 100.0)
-    split = readers(cards).decide("BTC/SIM", 100.0, observation([1.0, 1.0, -1.0, -1.0]), 0)
+    split = readers(cards).decide("BTC/SIM", 0, 100.0, observation([1.0, 1.0, -1.0, -1.0]), 0)
     assert split.stop_loss is None
 
 
@@ -56,10 +60,11 @@ def test_a_fall_is_expected_where_enough_was_seen_and_only_there() -> None:
     calibrated = replace(CARDS[0].calibration, falls=(0.02, None, None, None, None))
     policy = readers([replace(card, calibration=calibrated) for card in CARDS])
     invested = observation([1.0] * 4)
-    assert policy.decide("A", 100.0, invested, 0).expected_drawdown == pytest.approx(0.02)
-    assert policy.decide("A", 100.0, invested, 1).expected_drawdown is None
-    assert policy.decide("A", 100.0, invested, -1).expected_drawdown is None
-    assert policy.decide("A", 100.0, observation([-1.0] * 4), 1).expected_drawdown == 0.0
+    assert policy.decide("A", 0, 100.0, invested, 0).expected_drawdown == pytest.approx(0.02)
+    assert policy.decide("A", CANDLE, 100.0, invested, 1).expected_drawdown is None
+    assert policy.decide("A", 2 * CANDLE, 100.0, invested, -1).expected_drawdown is None
+    outside = observation([-1.0] * 4)
+    assert policy.decide("A", 3 * CANDLE, 100.0, outside, 1).expected_drawdown == 0.0
 
 
 def test_a_fall_that_only_a_member_without_a_vote_knows_is_not_expected() -> None:
@@ -82,7 +87,7 @@ def test_a_fall_that_only_a_member_without_a_vote_knows_is_not_expected() -> Non
             ),
         ]
     )
-    answer = policy.decide("A", 100.0, observation([1.0] * 3), 0)
+    answer = policy.decide("A", 0, 100.0, observation([1.0] * 3), 0)
     assert answer.votes[0].weight == 0.0
     assert answer.expected_drawdown is None
 
@@ -92,7 +97,8 @@ def play(policy: EnsemblePolicy, candles: int, first: int = 0) -> list[tuple[flo
     weights = []
     for candle in range(first, first + candles):
         close = 100.0 * 1.005**candle
-        answer = policy.decide("BTC/SIM", close, observation([1.0, 1.0, 1.0, -1.0], 0.0), 0)
+        seen = observation([1.0, 1.0, 1.0, -1.0], 0.0)
+        answer = policy.decide("BTC/SIM", candle * CANDLE, close, seen, 0)
         weights.append(tuple(vote.weight for vote in answer.votes))
     return weights
 
@@ -110,9 +116,10 @@ def test_no_vote_is_scored_before_its_horizon_and_each_symbol_has_its_own_votes(
     policy = readers([member_card(name, 8) for name in PROFILES])
     for candle in range(8):
         for symbol in ("A", "B"):
-            policy.decide(symbol, 100.0 + candle, observation([1.0, 1.0, 1.0, -1.0]), 0)
+            seen = observation([1.0, 1.0, 1.0, -1.0])
+            policy.decide(symbol, candle * CANDLE, 100.0 + candle, seen, 0)
     assert policy.weights == pytest.approx((0.25,) * 4)
-    policy.decide("A", 120.0, observation([1.0, 1.0, 1.0, -1.0]), 0)
+    policy.decide("A", 8 * CANDLE, 120.0, observation([1.0, 1.0, 1.0, -1.0]), 0)
     assert policy.weights[0] > policy.weights[3]
 
 
@@ -141,6 +148,100 @@ def test_a_memory_is_a_copy_and_another_model_s_is_refused() -> None:
 def test_a_calibrated_member_says_the_same_of_a_move_and_of_staying_against_it() -> None:
     odds = Calibration(MoveOdds(-0.3, 0.8), MoveOdds(0.1, 0.4), 0.45, 0.0, (None,) * 5, 100.0)
     policy = readers([replace(CARDS[0], calibration=odds, lowest_weight=0.0)])
-    certain = policy.decide("A", 100.0, observation([1e-6]), 0).confidence
-    against = policy.decide("A", 100.0, observation([-1e-6]), 0).confidence
+    certain = policy.decide("A", 0, 100.0, observation([1e-6]), 0).confidence
+    against = policy.decide("A", CANDLE, 100.0, observation([-1e-6]), 0).confidence
     assert certain == pytest.approx(1.0 - against, abs=1e-5)
+
+
+def test_a_candle_is_asked_about_once_and_in_the_order_of_time() -> None:
+    policy = readers(CARDS)
+    policy.decide("A", 5 * CANDLE, 100.0, observation([1.0] * 4), 0)
+    for earlier in (5, 4):
+        with pytest.raises(ModelError, match="later than"):
+            policy.decide("A", earlier * CANDLE, 100.0, observation([1.0] * 4), 0)
+    policy.decide("B", 4 * CANDLE, 100.0, observation([1.0] * 4), 0)
+
+
+def after_a_pause(missing: int, horizon: int = 8) -> tuple[float, ...]:
+    """Two members want to be in and two out; the price doubles over ``missing`` candles."""
+    policy = readers([member_card(name, horizon) for name in PROFILES])
+    seen = observation([1.0, 1.0, -1.0, -1.0])
+    for candle in range(3):
+        policy.decide("A", candle * CANDLE, 100.0, seen, 0)
+    policy.decide("A", (3 + missing) * CANDLE, 200.0, seen, 0)
+    return policy.weights
+
+
+@pytest.mark.parametrize("missing", [5, 6, 8])
+def test_a_vote_is_scored_where_its_horizon_ends_in_time_however_few_candles_came(
+    missing: int,
+) -> None:
+    inside, _, outside, _ = after_a_pause(missing)
+    assert inside > outside
+
+
+@pytest.mark.parametrize("missing", [0, 1, 4, 9, 10_000])
+def test_a_vote_is_not_scored_before_its_time_nor_across_an_outage_longer_than_its_horizon(
+    missing: int,
+) -> None:
+    assert after_a_pause(missing) == pytest.approx((0.25,) * 4)
+
+
+def test_votes_go_on_being_scored_behind_an_outage() -> None:
+    seen = observation([1.0, 1.0, -1.0, -1.0])
+    policies = [readers([member_card(name, 8) for name in PROFILES]) for _ in range(2)]
+    for candle in range(5):
+        policies[0].decide("A", candle * CANDLE, 100.0, seen, 0)
+    weights = [
+        [
+            policy.decide("A", (1_000 + candle) * CANDLE, 1.01**candle, seen, 0).votes
+            for candle in range(40)
+        ]
+        for policy in policies
+    ]
+    assert weights[0] == weights[1]
+    assert policies[0].weights[0] > 0.26
+
+
+def test_a_network_s_memory_is_a_new_one_behind_an_outage_longer_than_its_horizon() -> None:
+    generator = np.random.default_rng(3)
+    size, inputs = 4, 1 + len(PORTFOLIO_COLUMNS)
+
+    def random(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return generator.normal(size=shape).astype(np.float32)
+
+    def memory() -> LongMemory:
+        return LongMemory(random(4 * size, inputs), random(4 * size, size), random(4 * size))
+
+    heads = Network((Layer(random(2, size), random(2)),), (Layer(random(1, size), random(1)),))
+    network = RecurrentNetwork(memory(), memory(), heads)
+    member = Member(member_card("agent", 8), network, np.arange(inputs))
+
+    def opened() -> EnsemblePolicy:
+        return EnsemblePolicy("recurrent", (member,), RULES, inputs, CANDLE)
+
+    def carried(policy: EnsemblePolicy, *candles: int) -> list[float]:
+        for candle in candles:
+            policy.decide("A", candle * CANDLE, 100.0, observation([0.3]), 0)
+        found: list[float] = policy.memory()["carried:A"].tolist()
+        return found
+
+    fresh = carried(opened(), 0)
+    assert carried(opened(), 0, 1, 10) == carried(opened(), 0, 1, 2)  # no longer than its horizon
+    assert carried(opened(), 0, 1, 10) != fresh
+    assert carried(opened(), 0, 1, 11) == fresh
+
+
+def test_what_a_version_left_that_did_not_know_when_votes_were_cast_keeps_its_skills() -> None:
+    policy, again = readers(CARDS), readers(CARDS)
+    play(policy, 120)
+    left = policy.memory()
+    older = {
+        "skill": left["skill"],
+        "record:BTC/SIM": np.zeros((4, 17, 3)),
+        "count:BTC/SIM": np.array([120]),
+        "carried:BTC/SIM": left["carried:BTC/SIM"],
+    }
+    again.restore(older)
+    assert again.weights == policy.weights
+    play(again, 3)  # and goes on

@@ -51,7 +51,7 @@ def test_four_members_are_sealed_each_with_its_own_weights(tmp_path: Path) -> No
         assert member.card.name == PROFILES[place]
         assert isinstance(member.network, Network)
         np.testing.assert_array_equal(member.network.policy[-1].bias, own[place]["action_net.bias"])
-    answer = model.open_policy().decide("A", 1.0, np.zeros(INPUTS, dtype=np.float32), 0)
+    answer = model.open_policy().decide("A", 0, 1.0, np.zeros(INPUTS, dtype=np.float32), 0)
     assert [vote.member for vote in answer.votes] == list(PROFILES)
 
 

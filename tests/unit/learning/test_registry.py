@@ -127,7 +127,7 @@ def test_what_was_sealed_is_what_is_loaded(models: Path) -> None:
     assert (model.normaliser.start_time, model.normaliser.stop_time) == (10, 20)
     assert model.features.schema_hash(LADDER) == SCHEMA
     observation = np.linspace(-1.0, 1.0, INPUTS, dtype=np.float32)
-    answer = model.open_policy().decide("BTC/SIM", 100.0, observation, -1)
+    answer = model.open_policy().decide("BTC/SIM", 0, 100.0, observation, -1)
     assert answer.target_exposure in {0.0, 1.0}
     assert [vote.member for vote in answer.votes] == ["swing"]
 
@@ -261,9 +261,9 @@ def test_the_shipped_model_loads_and_was_judged(tmp_path: Path) -> None:
 def test_a_policy_refuses_what_it_was_not_made_for(models: Path) -> None:
     policy = registry(models).load("tiny").open_policy()
     with pytest.raises(ModelError, match="shape"):
-        policy.decide("BTC/SIM", 1.0, np.zeros(INPUTS + 1, dtype=np.float32), -1)
+        policy.decide("BTC/SIM", 0, 1.0, np.zeros(INPUTS + 1, dtype=np.float32), -1)
     with pytest.raises(ModelError, match="not finite"):
-        policy.decide("BTC/SIM", 1.0, np.full(INPUTS, np.nan, dtype=np.float32), -1)
+        policy.decide("BTC/SIM", 0, 1.0, np.full(INPUTS, np.nan, dtype=np.float32), -1)
 
 
 def test_the_summary_says_who_signed_and_what_on(models: Path) -> None:
