@@ -192,6 +192,8 @@ def _parse_manifest(
         files = tuple(ListedFile(**entry) for entry in entries)
     except TypeError as error:
         raise ModelError(f"{folder / MANIFEST} lists files wrongly: {error}") from error
+    if not all(isinstance(file.path, str) for file in files):
+        raise ModelError(f"{folder / MANIFEST} lists a file without a name", "paths", _RESTORE)
     for file in files:
         _require_inside(folder, file.path)
     if len({file.path for file in files}) != len(files):
@@ -203,7 +205,7 @@ def _parse(path: Path, data: bytes) -> dict[str, object]:
     """Return the JSON object in ``data``; ModelError if it is none or of a newer schema."""
     try:
         fields = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the second: lists in lists without end
         raise ModelError(f"{path} is not JSON", "what ADAN wrote", _RESTORE) from error
     if not isinstance(fields, dict):
         raise ModelError(f"{path} is not a JSON object", "what ADAN wrote", _RESTORE)

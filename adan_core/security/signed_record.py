@@ -61,7 +61,7 @@ def read_record(
 def _fields(data: bytes, kind: str, name: str) -> dict[str, object]:
     try:
         fields = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SecurityError(f"{name} is not JSON", "a signed record") from error
     if not isinstance(fields, dict) or fields.get("kind") != kind or "record" not in fields:
         raise SecurityError(f"{name} is no {kind}", "a signed record of that kind")

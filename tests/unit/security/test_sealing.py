@@ -157,6 +157,21 @@ def test_paths_out_of_the_folder_are_refused_even_when_signed(tmp_path: Path, pa
         verify(folder, TRUSTED)
 
 
+def test_a_file_listed_under_a_number_is_refused_even_when_signed(tmp_path: Path) -> None:
+    folder = _bundle(tmp_path / "b")
+    _resign(folder, files=[{"path": 5, "sha256": "0" * 64, "size": 0}])
+    with pytest.raises(ModelError, match="without a name"):
+        verify(folder, TRUSTED)
+
+
+@pytest.mark.parametrize("part", [MANIFEST, SIGNATURE])
+def test_lists_in_lists_without_end_are_refused(tmp_path: Path, part: str) -> None:
+    folder = _bundle(tmp_path / "b")
+    (folder / part).write_bytes(b"[" * 200_000)
+    with pytest.raises(ModelError, match="is not JSON|signature does not fit"):
+        verify(folder, TRUSTED)
+
+
 def test_a_newer_schema_is_refused_even_when_signed(tmp_path: Path) -> None:
     folder = _bundle(tmp_path / "b")
     _resign(folder, schema_version=2)
