@@ -30,9 +30,14 @@ bench: install $(PEERS)
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 # What `make bench` measures ADAN beside lives apart from what ADAN needs.
-$(PEERS): tests/benchmarks/peers.txt | install
+# Of some only an environment is wanted: they come alone, and a row says so of one that can't be had.
+$(PEERS): tests/benchmarks/peers.txt tests/benchmarks/peers_alone.txt | install
 	@$(BIN)/python -m venv --clear $(VENV)/peers
 	@$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@for peer in $$(grep -v '^#' tests/benchmarks/peers_alone.txt); do \
+		$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $$peer \
+		|| true; \
+	done
 	@touch $@
 
 # README's commands and a scripted tour of the screen, under coverage; lists what nobody entered.

@@ -1,24 +1,14 @@
-"""Environment steps a second: all copies at once, against plain Python and against long histories."""
+"""Environment steps a second: all copies at once, beside plain Python, peers and long histories."""
 
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.config.loading import load_settings
-from adan_core.config.locations import locate
-from adan_core.config.settings import Settings
-from adan_core.learning.environment import TradingVecEnv
-from adan_core.learning.environment_kernel import EnvironmentKernel
-from adan_core.learning.market import economics, environment_options
-from adan_core.learning.segments import Segment
+from tests.benchmarks.environment_work import COLUMNS, COPIES, Step, adan, candles, rate
 from tests.benchmarks.rows import Reference, Row
 
-_COPIES, _COLUMNS = 256, 20
 _FEW, _MANY = 2_000, 1_000_000
 _STEPS = 1_000_000.0
 # What does not fit into the processor's caches costs a little.
@@ -68,13 +58,11 @@ class PlainEnvironment(gymnasium.Env[NDArray[np.float32], np.int64]):
 
 def environment_steps() -> Row:
     """Steps a second of 256 copies with everything on, against one copy in plain Python."""
-    learning = _settings().learning
-    market = _market(_FEW)
-    step_all = _stepper(market)
-    plain = PlainEnvironment(market.close, market.market)
+    data = candles(_FEW)
+    step_all = adan(data)
+    plain = PlainEnvironment(data["close"], data["features"])
     plain.reset()
-    random = np.random.default_rng(0)
-    choices = list(random.integers(0, len(learning.exposures), 256))
+    choices = list(np.random.default_rng(0).integers(0, 2, 256))
     turn = 0
 
     def step_one() -> int:
@@ -86,7 +74,7 @@ def environment_steps() -> Row:
 
     theirs, ours = _rates(step_one, step_all)
     return Row(
-        f"environment steps, {_COPIES} copies, {_COLUMNS} columns, behaviour and adaptive reward",
+        f"environment steps, {COPIES} copies, {COLUMNS} columns, behaviour and adaptive reward",
         ours,
         "steps/s",
         Reference("one copy in plain Python", theirs),
@@ -97,7 +85,7 @@ def environment_steps() -> Row:
 
 def environment_rows() -> Row:
     """Steps a second over a million candles, against two thousand: what a long history costs."""
-    few, many = _rates(_stepper(_market(_FEW)), _stepper(_market(_MANY)))
+    few, many = _rates(adan(candles(_FEW)), adan(candles(_MANY)))
     return Row(
         f"environment steps over {_MANY:,} candles",
         many,
@@ -108,64 +96,10 @@ def environment_rows() -> Row:
     )
 
 
-def _settings() -> Settings:
-    return load_settings(locate(Path("unused"), {})).settings
-
-
-def _market(rows: int) -> Segment:
-    """Return made candles that swing, as wide as the target asks, in all regimes."""
-    random = np.random.default_rng(0)
-    swing = 0.3 * np.sin(np.arange(rows) / 300.0) + random.normal(0.0, 2e-3, rows)
-    close = 40_000.0 * np.exp(swing)
-    opening = np.concatenate([close[:1], close[:-1]])
-    settings = _settings()
-    return Segment(
-        opening,
-        np.maximum(opening, close) * 1.001,
-        np.minimum(opening, close) * 0.999,
-        close,
-        random.normal(0.0, 1.0, (rows, _COLUMNS)).astype(np.float32),
-        economics(settings, settings.market.symbols[0]),
-        (np.arange(rows) // 100 % 5).astype(np.int8),
-        random.uniform(0.5, 2.0, rows),
-    )
-
-
-def _stepper(market: Segment) -> Callable[[], int]:
-    """Return what steps all copies once, with random actions, as a training would."""
-    settings = _settings()
-    learning = settings.learning
-    kernel = EnvironmentKernel(
-        (market,),
-        _COPIES,
-        settings.account.starting_capital,
-        learning.episode_length,
-        0,
-        environment_options(settings, 1),
-    )
-    batched = TradingVecEnv(kernel, learning.exposures)
-    batched.reset()
-    actions = np.random.default_rng(0).integers(0, len(learning.exposures), (64, _COPIES))
-    turn = 0
-
-    def step_all() -> int:
-        nonlocal turn
-        turn = (turn + 1) % len(actions)
-        batched.step(actions[turn])
-        return _COPIES
-
-    step_all()  # compiles, or reads what was compiled before
-    return step_all
-
-
-def _rates(*steps: Callable[[], int]) -> tuple[float, ...]:
+def _rates(*steps: Step) -> tuple[float, ...]:
     """Return steps a second of each, the best of ``_TURNS`` short turns taken one after the other."""
     best = [0.0] * len(steps)
     for _ in range(_TURNS):
         for place, step in enumerate(steps):
-            done, began = 0, time.perf_counter()
-            while (passed := time.perf_counter() - began) < _SECONDS:
-                for _ in range(20):
-                    done += step()
-            best[place] = max(best[place], done / passed)
+            best[place] = max(best[place], rate(step, _SECONDS))
     return tuple(best)

@@ -9,10 +9,15 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Something else that does the same work, measured in the same run, in the row's unit."""
+    """Something else that does the same work, measured in the same run, in the row's unit.
+
+    ``recorded``: it could not be measured in this run; the value was reached on another machine, so
+    that no ratio is taken.
+    """
 
     name: str
     value: float
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,10 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """The value as a multiple of the reference's."""
-        return None if self.reference is None else self.value / self.reference.value
+        """The value as a multiple of the reference's; None if that was not measured beside it."""
+        if self.reference is None or self.reference.recorded:
+            return None
+        return self.value / self.reference.value
 
     @property
     def met(self) -> bool | None:
