@@ -24,6 +24,7 @@ from adan_core.learning.inference import Weights
 from adan_core.learning.member import Member, MemberCard, places_of
 from adan_core.learning.networks import network_from
 from adan_core.learning.runs import DataRecord
+from adan_core.learning.soundness import check_card, check_normaliser
 from adan_core.learning.votes import VotingRules
 from adan_core.resilience.files import private_folder, write_atomically
 from adan_core.security.sealing import Manifest, read_sealed, seal, verify
@@ -174,9 +175,7 @@ def load_bundle(
     """
     manifest = verify(folder, trusted)
     card = _read_card(folder, manifest)
-    features = FeatureSet.parse(
-        read_sealed(folder, manifest, _FEATURES).decode(), f"{folder.name}/{_FEATURES}"
-    )
+    features = FeatureSet.parse(_read_features(folder, manifest), f"{folder.name}/{_FEATURES}")
     made_for = features.schema_hash(card.timeframes)
     if made_for != card.feature_schema_hash or schema_hash not in {None, made_for}:
         raise ModelError(
@@ -186,6 +185,7 @@ def load_bundle(
         )
     normaliser = _read_normaliser(folder, manifest, card)
     columns = features.columns(card.timeframes)
+    check_normaliser(card.model_id, normaliser, len(columns))
     return ServiceModel(
         card=card,
         members=tuple(
@@ -216,7 +216,7 @@ def _read_card(folder: Path, manifest: Manifest) -> ModelCard:
                 "use the ADAN that sealed it, or train it again",
             )
         card = msgspec.json.decode(text, type=ModelCard)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ModelError(f"{folder.name}/{_CARD}: {error}", "a model's card") from error
     names = [member.name for member in card.members]
     if not 1 <= len(names) <= MOST_MEMBERS or len(set(names)) != len(names):
@@ -226,7 +226,15 @@ def _read_card(folder: Path, manifest: Manifest) -> ModelCard:
         )
     if card.model_id != folder.name:
         raise ModelError(f"model {card.model_id} in a folder called {folder.name}", "its own name")
+    check_card(card)
     return card
+
+
+def _read_features(folder: Path, manifest: Manifest) -> str:
+    try:
+        return read_sealed(folder, manifest, _FEATURES).decode()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{folder.name}/{_FEATURES} is no text ({error})", "UTF-8") from error
 
 
 def _read_normaliser(folder: Path, manifest: Manifest, card: ModelCard) -> Normaliser:
@@ -240,8 +248,13 @@ def _read_normaliser(folder: Path, manifest: Manifest, card: ModelCard) -> Norma
         stored = msgspec.json.decode(
             read_sealed(folder, manifest, _NORMALISER), type=_StoredNormaliser
         )
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ModelError(f"{folder.name}/{_NORMALISER}: {error}", "a normaliser") from error
+    if stored.schema_version != MODEL_SCHEMA_VERSION:
+        raise ModelError(
+            f"{folder.name}/{_NORMALISER} of schema version {stored.schema_version}",
+            str(MODEL_SCHEMA_VERSION),
+        )
     if stored.schema_hash != card.feature_schema_hash:
         raise ModelError(f"{card.model_id} with the normaliser of another state", "its own")
     return Normaliser(
@@ -267,7 +280,7 @@ def read_parts(folder: Path, trusted: Mapping[str, bytes]) -> tuple[list[Weights
     """Return each member's weights and the feature file's text; ModelError as ``load_bundle``."""
     manifest = verify(folder, trusted)
     weights = _read_weights(folder, manifest, _read_card(folder, manifest))
-    return weights, read_sealed(folder, manifest, _FEATURES).decode()
+    return weights, _read_features(folder, manifest)
 
 
 def _read_weights(folder: Path, manifest: Manifest, card: ModelCard) -> list[Weights]:
@@ -276,18 +289,20 @@ def _read_weights(folder: Path, manifest: Manifest, card: ModelCard) -> list[Wei
 
     try:
         weights = load(read_sealed(folder, manifest, _WEIGHTS))
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:  # the second: of a type that numpy does not have
         raise ModelError(
-            f"{folder.name}/{_WEIGHTS} is no safetensors file ({error})",
+            f"{folder.name}/{_WEIGHTS} is no safetensors file of float32 ({error})",
             "plain weights; pickled ones can run code and are never loaded",
         ) from error
-    own: list[dict[str, NDArray[np.float32]]] = [{} for _ in card.members]
+    own: dict[str, dict[str, NDArray[np.float32]]] = {
+        str(place): {} for place in range(len(card.members))
+    }
     for name, values in weights.items():
         place, _, parameter = name.partition("/")
-        if not place.isdecimal() or int(place) >= len(own):
-            raise ModelError(f"weights {name}", f"those of {len(own)} members, each numbered")
-        own[int(place)][parameter] = values
-    return list(own)
+        if place not in own:
+            raise ModelError(f"weights {name[:80]}", f"those of {len(own)} members, each numbered")
+        own[place][parameter] = values
+    return list(own.values())
 
 
 def _read_evaluation(folder: Path, manifest: Manifest) -> dict[str, Any] | None:
@@ -295,5 +310,5 @@ def _read_evaluation(folder: Path, manifest: Manifest) -> dict[str, Any] | None:
         return None
     try:
         return msgspec.json.decode(read_sealed(folder, manifest, _EVALUATION), type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ModelError(f"{folder.name}/{_EVALUATION}: {error}", "an evaluation") from error

@@ -168,7 +168,7 @@ def test_a_file_listed_under_a_number_is_refused_even_when_signed(tmp_path: Path
 def test_lists_in_lists_without_end_are_refused(tmp_path: Path, part: str) -> None:
     folder = _bundle(tmp_path / "b")
     (folder / part).write_bytes(b"[" * 200_000)
-    with pytest.raises(ModelError, match="is not JSON|signature does not fit"):
+    with pytest.raises(ModelError, match=r"is not JSON|signature does not fit"):
         verify(folder, TRUSTED)
 
 
