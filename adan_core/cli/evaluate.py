@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from adan_core.data.series import CandleSeries
     from adan_core.learning.bundle import ServiceModel
     from adan_core.learning.evaluation import Evaluation
-    from adan_core.learning.test_ledger import Look
+    from adan_core.learning.test_ledger import Look, TestPeriod
 
 _EXAMPLES = """\
 examples:
@@ -24,7 +24,8 @@ has learnt from any of it. N/A: the figure cannot be computed; --json says why.
 
 Each look at a test is taken down. The same model may be judged on it again; another model of the
 same recipe (settings and features; seed and steps do not count) is refused, for whoever chooses
-among models by their test has no test any more. --look-again says why it has to be, and counts.
+among models by their test has no test any more. --look-again says why it has to be, and counts. A
+data set that grows is such a case: its test part moves on, but shares candles with the one before.
 Simulated candles have no end: there looks are counted and never refused.
 """
 
@@ -48,12 +49,17 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     from adan_core.cli.model_choice import chosen_candles, chosen_model
     from adan_core.learning.evaluation import evaluate
+    from adan_core.learning.test_ledger import TestLedger
 
     settings = context.settings()
     series, name = chosen_candles(arguments.dataset, settings, context)
     model = chosen_model(arguments.model, series, settings, context)
-    look = _look(model, series, settings, arguments.look_again, context)
+    question = _question(model, series, settings, arguments.look_again, context)
+    ledger = TestLedger(context.home.test_looks, context.clock)
+    ledger.allowed(*question)
     judged = evaluate(model, series, settings, name, context.cache(settings))
+    # Only now, but before anything is shown: a judgement that was refused has shown nothing.
+    look = ledger.look(*question)
     if arguments.json:
         context.emit({**msgspec.to_builtins(judged), "look": look.number})
     else:
@@ -62,21 +68,21 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _look(
+def _question(
     model: "ServiceModel",
     series: "CandleSeries",
     settings: "Settings",
     again: str,
     context: Context,
-) -> "Look":
-    """Take down that ``model`` is judged on its test part, and return which look at it this is."""
+) -> "tuple[str, str, str, TestPeriod, str]":
+    """Return what the ledger of looks is asked: who is judged on what, and why if it is again."""
     from adan_core.learning.evaluation import judging_period
-    from adan_core.learning.test_ledger import TestLedger, TestPeriod, recipe_of
+    from adan_core.learning.test_ledger import TestPeriod, recipe_of
     from adan_core.runtime.models import open_registry
 
     period = judging_period(series, settings, model)
     card = model.card
-    return TestLedger(context.home.test_looks, context.clock).look(
+    return (
         "model",
         recipe_of(
             card.members[0].settings,
@@ -137,21 +143,11 @@ def _lines(judged: "Evaluation", look: "Look") -> list[str]:
 
 def _reliability(judged: "Evaluation") -> list[str]:
     """Return how often decisions were right, by how sure the model was."""
-    from adan_core.cli.figures import figure, table
+    from adan_core.cli.figures import figure, reliability_table
 
     found = judged.calibration
-    rows = [
-        [
-            f"{one.lower:.0%} to {one.upper:.0%}",
-            figure(one.confidence, ".1%"),
-            figure(one.frequency, ".1%"),
-            f"{one.count:,}",
-        ]
-        for one in found.bins
-        if one.count
-    ]
     return [
-        *table(["confidence", "mean", "right", "decisions"], rows),
+        *reliability_table(found),
         (
             f"expected calibration error {figure(found.expected_error, '.3f')} over "
             f"{found.decisions:,} decisions whose horizon has passed. Right is one that earned more, "

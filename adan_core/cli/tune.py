@@ -208,7 +208,7 @@ def _final(
     from adan_core.learning.gates import judge_gates
     from adan_core.learning.leakcheck_verdict import leak_free
     from adan_core.learning.recipe_run import plan_run, work_out
-    from adan_core.learning.test_ledger import TestLedger
+    from adan_core.learning.test_ledger import FirstLook, TestLedger
     from adan_core.learning.walk_forward import Circumstances, judge
 
     if not found.best:
@@ -226,7 +226,8 @@ def _final(
         context.home.walk_forwards,
         (subject.split,),
     )
-    look = TestLedger(context.home.test_looks, context.clock).look(
+    taking = FirstLook(
+        TestLedger(context.home.test_looks, context.clock),
         "study",
         subject.recipe(),
         planned.subject,
@@ -234,7 +235,13 @@ def _final(
         arguments.look_again,
     )
     executor = InProcess() if arguments.workers == 1 else LocalProcesses(arguments.workers)
-    results = work_out(planned, executor, lambda _task, _failure: None)
+
+    def done(_task: "FoldTask", failure: str) -> None:
+        if not failure:
+            taking.look()
+
+    results = work_out(planned, executor, done)
+    look = taking.look()
     unavailable: dict[str, str] = {}
     cache = context.cache(settings)
     clean = leak_free(subject.series, settings, subject.features, unavailable, cache)

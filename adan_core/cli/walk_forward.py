@@ -13,9 +13,10 @@ from adan_core.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from adan_core.config.settings import Settings
-    from adan_core.learning.fold_run import FoldResult
+    from adan_core.learning.fold_run import FoldResult, FoldTask
     from adan_core.learning.gates import GateVerdict
     from adan_core.learning.recipe_run import RecipeRun
+    from adan_core.learning.test_ledger import FirstLook
     from adan_core.learning.walk_forward import Curves, WalkForward
 
 SCHEMA_VERSION = 1
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from adan_core.learning.leakcheck_verdict import leak_free
     from adan_core.learning.market import feature_text
     from adan_core.learning.recipe_run import plan_run
-    from adan_core.learning.test_ledger import TestLedger
+    from adan_core.learning.test_ledger import FirstLook, TestLedger
     from adan_core.learning.walk_forward import Circumstances, judge
 
     settings = _settings(arguments, context)
@@ -90,14 +91,16 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         context.home.walk_forwards,
     )
     keep = keeper(arguments, context, planned.recipe, steps, series)
-    look = TestLedger(context.home.test_looks, context.clock).look(
+    taking = FirstLook(
+        TestLedger(context.home.test_looks, context.clock),
         "walk-forward",
         planned.recipe,
         planned.subject,
         planned.period(series),
         arguments.look_again,
     )
-    results = _worked_out(planned, arguments, context)
+    results = _worked_out(planned, arguments, context, taking)
+    look = taking.look()
     unavailable: dict[str, str] = {}
     clean = leak_free(series, settings, features, unavailable, context.cache(settings))
     circumstances = Circumstances(
@@ -139,20 +142,20 @@ def _settings(arguments: argparse.Namespace, context: Context) -> "Settings":
 
 
 def _worked_out(
-    planned: "RecipeRun", arguments: argparse.Namespace, context: Context
+    planned: "RecipeRun", arguments: argparse.Namespace, context: Context, taking: "FirstLook"
 ) -> "tuple[FoldResult, ...]":
     from adan_core.learning.executor import InProcess, LocalProcesses
     from adan_core.learning.recipe_run import work_out
 
     executor = InProcess() if arguments.workers == 1 else LocalProcesses(arguments.workers)
     with _bar(context, len(planned.tasks)) as told:
-        return work_out(
-            planned,
-            executor,
-            lambda task, failure: told(
-                f"fold {task.fold + 1}, seed {task.seed}" + (" FAILED" if failure else "")
-            ),
-        )
+
+        def done(task: "FoldTask", failure: str) -> None:
+            if not failure:
+                taking.look()
+            told(f"fold {task.fold + 1}, seed {task.seed}" + (" FAILED" if failure else ""))
+
+        return work_out(planned, executor, done)
 
 
 def _write_page(

@@ -105,9 +105,24 @@ class TestLedger:
     def look(
         self, kind: str, recipe: str, subject: str, period: TestPeriod, again: str = ""
     ) -> Look:
-        """Take a look down, on disk, before it is taken, and return which one it is.
+        """Take a look down, on disk, before anybody sees what it shows, and return which one it is.
 
         UsageError for a second look of the recipe by another subject, where ``again`` says no reason.
+        """
+        look = self.allowed(kind, recipe, subject, period, again)
+        if not look.repeated:
+            row = _Row(
+                kind, recipe, subject, period.symbol, period.path, period.start, period.stop, again
+            )
+            AuditLog(self._path, self._clock).record(_ACTION, "taken", msgspec.to_builtins(row))
+        return look
+
+    def allowed(
+        self, kind: str, recipe: str, subject: str, period: TestPeriod, again: str = ""
+    ) -> Look:
+        """Return which look it would be, and take nothing down; UsageError as ``look`` raises it.
+
+        To be asked before the work: what refuses to judge afterwards has shown nothing.
         """
         rows = [(time, row) for time, row in self._rows() if row.period.overlaps(period)]
         seen = {(row.kind, row.recipe, row.subject) for _, row in rows}
@@ -120,12 +135,10 @@ class TestLedger:
                     f"a second look at the test of {period.symbol} from {iso(period.start)} to "
                     f"{iso(period.stop)} by the same recipe: {row.subject} was judged on it at {time}",
                     "one look: whoever chooses among models by their test has no test any more",
-                    "judge on later candles, or say why with --look-again REASON; it will count",
+                    "judge on later candles, or say why with --look-again REASON; it will count. "
+                    "Where a data set has grown and a newer model of the recipe is to be judged, "
+                    "the reason may say so: candles seen before lie in both tests",
                 )
-        first = _Row(
-            kind, recipe, subject, period.symbol, period.path, period.start, period.stop, again
-        )
-        AuditLog(self._path, self._clock).record(_ACTION, "taken", msgspec.to_builtins(first))
         time = rows[0][0] if rows else iso(self._clock.now())
         return Look(len(seen) + 1, repeated=False, first_at=time)
 
@@ -147,6 +160,33 @@ class TestLedger:
             row = json.loads(line)
             if row["action"] == _ACTION:
                 yield row["time"], msgspec.convert(row["details"], _Row)
+
+
+class FirstLook:
+    """One look, allowed now (UsageError if it is not) and taken down with the first result there is.
+
+    A judgement of many parts that comes to none of them, for it was refused, has shown nothing.
+    """
+
+    def __init__(
+        self,
+        ledger: TestLedger,
+        kind: str,
+        recipe: str,
+        subject: str,
+        period: TestPeriod,
+        again: str = "",
+    ) -> None:
+        self._ledger = ledger
+        self._question = kind, recipe, subject, period, again
+        self._taken: Look | None = None
+        ledger.allowed(*self._question)
+
+    def look(self) -> Look:
+        """Take it down, once, and return which one it is."""
+        if self._taken is None:
+            self._taken = self._ledger.look(*self._question)
+        return self._taken
 
 
 def recipe_of(

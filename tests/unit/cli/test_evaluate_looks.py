@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from adan_core.cli.main import main
+from adan_core.config.locations import locate
 from adan_core.data.store import CandleStore
+from adan_core.domain.errors import SystemFailure
 from tests.service_home import ServiceHome, path
 
 Run = Callable[..., tuple[int, str, str]]
@@ -46,6 +48,7 @@ def test_a_second_model_of_the_recipe_is_refused_the_test_it_would_be_chosen_by(
     assert out == ""
     assert "second look at the test of BTC/SIM" in err
     assert "--look-again" in err
+    assert "a data set has grown" in err
     again = run(
         "evaluate", "second", "--dataset", "recorded", "--look-again", "the first was a trial"
     )
@@ -63,3 +66,26 @@ def test_simulated_candles_have_no_end_and_refuse_nobody(run: Run) -> None:
 def test_every_figure_is_shown_with_how_it_is_computed(run: Run) -> None:
     _, out, _ = run("evaluate", "first", "--dataset", "recorded")
     assert "mean over sample deviation of candle returns, risk-free rate 0" in out
+
+
+def test_a_judgement_that_is_refused_is_no_look_and_one_that_is_not_shown_to_the_end_is(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = locate(home, {}).test_looks
+    short = replace(path((900, 0.0002), (900, -0.0001)).slice(0, 9), synthetic=False)
+    CandleStore(locate(home, {}).datasets).write("short", short, "test")
+    code, _, err = run("evaluate", "first", "--dataset", "short")
+    assert code != 0
+    assert "enough to warm up" in err
+    assert not looks.exists()
+
+    def broken(judged: object, look: object) -> list[str]:
+        assert looks.exists()  # on disk before the first figure is
+        raise SystemFailure(f"no screen for {judged} and {look}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("adan_core.cli.evaluate._lines", broken)
+        assert run("evaluate", "first", "--dataset", "recorded")[0] != 0
+    code, _, err = run("evaluate", "second", "--dataset", "recorded")
+    assert code == 2
+    assert "second look" in err

@@ -8,7 +8,7 @@ from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.domain.errors import SecurityError, UsageError
 from adan_core.domain.time import ManualClock
-from adan_core.learning.test_ledger import TestLedger, TestPeriod, recipe_of
+from adan_core.learning.test_ledger import FirstLook, TestLedger, TestPeriod, recipe_of
 
 YEAR = TestPeriod("BTC/USDT", "", 1_000, 2_000)
 
@@ -98,3 +98,17 @@ def test_a_recipe_is_what_is_learnt_and_how_not_how_long_or_how_fast(tmp_path: P
         recipe(profile="swing"),
     }
     assert len(others | {usual}) == 5
+
+
+def test_a_look_of_many_parts_is_taken_down_once_with_the_first_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "looks.jsonl"
+    ledger = TestLedger(path, ManualClock(1_700_000_000_000))
+    question = "walk-forward", "recipe", "first", YEAR
+    taking = FirstLook(ledger, *question)
+    assert not path.exists()  # what comes to nothing has shown nothing
+    first = taking.look()
+    assert not first.repeated
+    assert taking.look() == first
+    assert ledger.look(*question).repeated
+    with pytest.raises(UsageError, match="second look"):
+        FirstLook(ledger, "walk-forward", "recipe", "second", YEAR)
