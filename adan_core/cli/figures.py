@@ -1,9 +1,12 @@
 """Figures and tables in plain text; what is not known is N/A."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from adan_core.learning.metric_rows import METRICS
+
+if TYPE_CHECKING:
+    from adan_core.learning.calibration import Reliability
 
 # (label, field of PerformanceMetrics, format)
 METRIC_ROWS: Final = tuple((row.label, row.key, row.form) for row in METRICS)
@@ -34,3 +37,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for line in lines
     ]
+
+
+def reliability_table(found: "Reliability") -> list[str]:
+    """Return a line for each confidence that was reached: its mean, how often it was right, how many."""
+    rows = [
+        [
+            f"{one.lower:.0%} to {one.upper:.0%}",
+            figure(one.confidence, ".1%"),
+            figure(one.frequency, ".1%"),
+            f"{one.count:,}",
+        ]
+        for one in found.bins
+        if one.count
+    ]
+    return table(["confidence", "mean", "right", "decisions"], rows)
