@@ -1,11 +1,13 @@
 """Sealed models on their way between machines: one plain tar file, believed in nothing until verified."""
 
+import fcntl
 import io
 import os
 import re
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -53,19 +55,30 @@ def import_bundle(source: Path, models: Path, trusted: Mapping[str, bytes]) -> S
     if not _NAME.fullmatch(name):
         raise ModelError(f"{source} holds a model called {name!r}", "a plain name", _REMEDY)
     target = models / name
-    if target.exists():
-        raise ModelError(f"a model called {name} is here already", "an id of its own")
-    private_folder(models)
-    workshop = models / f".{name}.import"
-    shutil.rmtree(workshop, ignore_errors=True)  # what a crash may have left
-    try:
-        for path, data in contents.items():
-            write_atomically(workshop / path, data)
-        model = load_bundle(workshop / name, trusted)
-        (workshop / name).rename(target)
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+    with _alone(private_folder(models)):
+        if target.exists():
+            raise ModelError(f"a model called {name} is here already", "an id of its own")
+        workshop = models / f".{name}.import"
+        shutil.rmtree(workshop, ignore_errors=True)  # what a crash may have left
+        try:
+            for path, data in contents.items():
+                write_atomically(workshop / path, data)
+            model = load_bundle(workshop / name, trusted)
+            (workshop / name).rename(target)
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
     return model
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until nobody else takes a model in here: two would clear each other's workshop away."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _read(source: Path) -> dict[PurePosixPath, bytes]:
@@ -93,11 +106,11 @@ def _unpacked(source: Path, archive: tarfile.TarFile) -> dict[PurePosixPath, byt
             raise ModelError(
                 f"{source}: {entry.name!r} is a link, a folder or a device", "plain files", _REMEDY
             )
-        plain = "\\" not in entry.name and "\0" not in entry.name and str(path) == entry.name
-        if path.is_absolute() or ".." in path.parts or len(path.parts) < 2 or not plain:
+        plain = str(path) == entry.name and _NAME.fullmatch(path.name)
+        if path.is_absolute() or ".." in path.parts or len(path.parts) != 2 or not plain:
             raise ModelError(
-                f"{source}: {entry.name!r} leads out of the model's folder",
-                "paths within it",
+                f"{source}: {entry.name!r} leads out of the model's folder, or is no plain name",
+                "plain names within it",
                 _REMEDY,
             )
         if path.name not in {MANIFEST, SIGNATURE} and path.suffix not in ALLOWED_SUFFIXES:

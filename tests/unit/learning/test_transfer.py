@@ -4,6 +4,7 @@ import io
 import pickle
 import tarfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,10 @@ def _pickled(found: list[Entry]) -> list[Entry]:
         (lambda found: [*found, ("tiny/../../escaped.json", b"{}")], "out of the model's folder"),
         (lambda found: [*found, ("/tmp/escaped.json", b"{}")], "out of the model's folder"),  # noqa: S108
         (lambda found: [*found, ("lonely.json", b"{}")], "out of the model's folder"),
+        (lambda found: [*found, ("tiny/model.json/in.json", b"{}")], "out of the model's folder"),
+        (lambda found: [*found, ("tiny/" + "x" * 300 + ".md", b"")], "no plain name"),
+        (lambda found: [*found, ("tiny/two\nlines.md", b"")], "no plain name"),
+        (lambda found: [*found, ("tiny/\x1b[31mred.md", b"")], "no plain name"),
         (lambda found: [*found, ("other/model.json", b"{}")], "holds 2 folders"),
         (lambda found: [*found, found[0]], "a file twice"),
         (_renamed("tiny/", "other/"), "in a folder called other"),
@@ -164,6 +169,19 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path, exported: Path) -> None
     import_bundle(exported, tmp_path / "here", TRUSTED)
     with pytest.raises(ModelError, match="is here already"):
         import_bundle(exported, tmp_path / "here", TRUSTED)
+
+
+def test_several_imports_at_once_take_the_model_in_once(tmp_path: Path, exported: Path) -> None:
+    def take_in(_: int) -> str:
+        try:
+            return import_bundle(exported, tmp_path / "here", TRUSTED).model_id
+        except ModelError as error:
+            return error.found
+
+    with ThreadPoolExecutor(4) as pool:
+        told = sorted(pool.map(take_in, range(4)))
+    assert told == ["a model called tiny is here already"] * 3 + ["tiny"]
+    assert load_bundle(tmp_path / "here" / "tiny", TRUSTED).card == card()
 
 
 def test_a_model_that_does_not_load_is_not_exported(tmp_path: Path, exported: Path) -> None:
