@@ -115,6 +115,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         open_registry(context.home).folder(
             arguments.parent
         )  # a name that means nothing is said now
+    # Before a passphrase is asked for: settings that nothing can be learnt by, candles nobody has.
+    context.settings()
+    if arguments.dataset is not None:
+        from adan_core.data.store import CandleStore
+
+        CandleStore(context.home.datasets).info(arguments.dataset)
     # Before the work, not after it: a model that cannot be signed cannot be used.
     signing = _signing(arguments, context)
 

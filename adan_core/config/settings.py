@@ -166,6 +166,11 @@ class Learning(Playing):
                 "exposures must hold 0.0 (flat) and end with 1.0 (the full cap); shorts go down to "
                 f"-1.0; found {list(self.exposures)}"
             )
+        if (self.algorithm.name == "SAC") != (self.action == "continuous"):
+            raise ValueError(
+                f"algorithm.name {self.algorithm.name} cannot take {self.action} actions: SAC learns "
+                "continuous ones, every other algorithm discrete ones; set action, too"
+            )
         if self.batch_size > self.copies * self.steps_per_copy:
             raise ValueError(
                 f"batch_size {self.batch_size} must not exceed copies x steps_per_copy = "

@@ -124,6 +124,20 @@ def test_every_problem_of_every_layer_is_named(locations: Locations) -> None:
     assert "ADAN_HOME" not in text
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "action"), [("SAC", "discrete"), ("PPO", "continuous"), ("QRDQN", "continuous")]
+)
+def test_an_algorithm_and_actions_it_cannot_take_are_refused_where_they_are_set(
+    locations: Locations, algorithm: str, action: str
+) -> None:
+    set_to = (f"learning.algorithm.name={algorithm}", f"learning.action={action}")
+    (problem,) = problems(locations, set_to)
+    assert f"{algorithm} cannot take {action} actions" in problem
+    assert "set action, too" in problem
+    both = ("learning.algorithm.name=SAC", "learning.action=continuous")
+    assert load_settings(locations, both).settings.learning.action == "continuous"
+
+
 def test_the_hash_follows_the_values_alone(locations: Locations, tmp_path: Path) -> None:
     first = load_settings(locations)
     write(locations, "# a comment\nmarket: {seed: 7}\n")

@@ -46,7 +46,9 @@ def test_a_shared_purse_plays_all_symbols_beside_each_other() -> None:
 
 
 def test_numbers_are_taken_where_they_are_asked_for() -> None:
-    copies = environment("learning.action=continuous", "learning.dead_band=0.1")
+    copies = environment(
+        "learning.algorithm.name=SAC", "learning.action=continuous", "learning.dead_band=0.1"
+    )
     copies.reset()
     copies.step(np.full((12, 1), 0.2, dtype=np.float32))
     asked = copies.kernel.accounts[:, ASKED]
