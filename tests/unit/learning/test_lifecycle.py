@@ -123,6 +123,18 @@ def test_a_demotion_that_was_cut_off_the_end_is_missed(tmp_path: Path, kept: int
         lifecycle(tmp_path).state("a", DIGEST)
 
 
+def test_a_fall_cannot_be_undone_by_cutting_it_off_together_with_the_head(tmp_path: Path) -> None:
+    book = lifecycle(tmp_path)
+    promote(book, "a")
+    promote(book, "b")
+    retire(book, "b")
+    path = tmp_path / "lifecycle.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    (tmp_path / "lifecycle.jsonl.head").unlink()
+    with pytest.raises(SecurityError, match=r"2 lines, and no lifecycle\.jsonl\.head"):
+        lifecycle(tmp_path).steps()
+
+
 def test_a_crash_between_a_line_and_its_head_is_no_break(tmp_path: Path) -> None:
     book = lifecycle(tmp_path)
     promote(book, "a")
