@@ -3,12 +3,14 @@
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from statistics import median
 from typing import TYPE_CHECKING
 
 from adan_core.cli.context import Context
 from adan_core.domain.errors import UsageError
 
 if TYPE_CHECKING:
+    from adan_core.learning.calibration import Reliability
     from adan_core.learning.proof import ProofTask, SeedProof
     from adan_core.learning.proof_verdict import MarketProof
 
@@ -29,6 +31,13 @@ Asked for: at least 90 % of the attainable optimum (median seed), none below 80 
 and gates that accept it. On the random walk, where nothing can be known: at most one order per 1000
 candles, a result that is exposure times buy-and-hold less its costs, within two standard errors, and
 gates that refuse it.
+
+On every market its confidence must mean something. It is calibrated as in any training, on validation
+candles, before the test: the probability that the likeliest move earns more within the horizon, its
+costs paid, than staying. The expected calibration error is the mean distance of what was said from
+what happened, over all decisions of the test (those whose horizon has passed); it must lie below 0.1
+in the worst seed, over all decisions and, where there are 500 or more, over the moves alone.
+--reliability shows both tables.
 
 What has been proved is kept until the code or the settings change, so an interrupted proof goes on
 where it was. Tune with --rehearsal: it tests on other paths, so that the real ones stay unseen.
@@ -61,6 +70,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accounts", type=int, default=128, metavar="N", help="tested (default: %(default)s)"
     )
+    parser.add_argument(
+        "--reliability",
+        action="store_true",
+        help="show how often decisions were right, by how sure they were",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -76,13 +90,19 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 "rehearsal": arguments.rehearsal,
                 "met": all(market.met for market in judged),
                 "markets": [
-                    {"met": market.met, "learnable": market.learnable, "proof": market}
+                    {
+                        "met": market.met,
+                        "learnable": market.learnable,
+                        "calibration_errors": market.calibration_errors,
+                        "confidence": market.confidence,
+                        "proof": market,
+                    }
                     for market in judged
                 ],
             }
         )
     else:
-        for line in _lines(judged, rehearsal=arguments.rehearsal):
+        for line in _lines(judged, rehearsal=arguments.rehearsal, tables=arguments.reliability):
             context.say(line)
     return 0 if all(market.met for market in judged) else 1
 
@@ -153,7 +173,7 @@ def _judged(
     ]
 
 
-def _lines(judged: "list[MarketProof]", *, rehearsal: bool) -> Iterator[str]:
+def _lines(judged: "list[MarketProof]", *, rehearsal: bool, tables: bool) -> Iterator[str]:
     from adan_core.cli.figures import table
 
     head = (
@@ -165,6 +185,7 @@ def _lines(judged: "list[MarketProof]", *, rehearsal: bool) -> Iterator[str]:
         "worst",
         "orders",
         "seconds",
+        "ECE",
         "gates",
         "",
     )
@@ -178,6 +199,7 @@ def _lines(judged: "list[MarketProof]", *, rehearsal: bool) -> Iterator[str]:
             f"{market.worst_share:.1%}" if market.learnable else "N/A",
             f"{market.median_orders:.2f}",
             f"{market.slowest:.0f}",
+            _errors(market.calibration_errors),
             "accept" if market.gates.passed else "refuse",
             "met" if market.met else "MISSED",
         ]
@@ -188,12 +210,34 @@ def _lines(judged: "list[MarketProof]", *, rehearsal: bool) -> Iterator[str]:
     yield f"{len(judged[0].seeds)} seeds of each market, tested on {candles:,} candles of {paths}"
     yield "net log-return per 1000 candles, after fee and slippage; agent and orders: the median seed;"
     yield "median and worst seed: share of the attainable; seconds: of the processor, slowest seed"
+    yield "ECE: expected calibration error of the confidence, median and worst seed"
     yield ""
     yield from table(head, rows)
     for market in judged:
         yield ""
         yield f"{market.market}: {'met' if market.met else 'MISSED'}"
         yield from (f"  {line}" for line in _details(market))
+        if tables:
+            for name, found in (
+                ("all decisions", market.confidence.decisions),
+                ("the moves alone", market.confidence.moves),
+            ):
+                yield ""
+                yield from (f"  {line}" for line in _reliability(name, found))
+
+
+def _errors(errors: tuple[float, ...]) -> str:
+    return f"{median(errors):.3f}, {max(errors):.3f}" if errors else "N/A"
+
+
+def _reliability(name: str, found: "Reliability") -> Iterator[str]:
+    from adan_core.cli.figures import reliability_table
+
+    if not found.decisions:
+        yield f"{name}: none whose horizon has passed"
+        return
+    yield f"{name}, of all seeds: {found.decisions:,} whose horizon has passed"
+    yield from reliability_table(found)
 
 
 def _details(market: "MarketProof") -> Iterator[str]:

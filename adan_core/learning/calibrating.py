@@ -7,8 +7,15 @@ from numpy.typing import NDArray
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
 from adan_core.domain.market import Regime
-from adan_core.learning.calibration import Calibration, fit_odds
+from adan_core.learning.calibration import Calibration, fit_odds, paying_moves
 from adan_core.learning.environment_kernel import EnvironmentKernel
+from adan_core.learning.moves import (
+    Moves,
+    likeliest_moves,
+    outcome_rows,
+    returns_ahead,
+    stacked_moves,
+)
 from adan_core.learning.networks import DecisionNetwork
 from adan_core.learning.segments import Segment
 from adan_core.learning.selection import validation_windows
@@ -40,16 +47,16 @@ def calibrate(
     ``cost_rate`` is what a unit of exposure costs to change.
     """
     windows = validation_windows(parts)
-    returns = _cut(parts, [_returns(part.close, horizon) for part in parts])
+    returns = _cut(parts, [returns_ahead(part, horizon) for part in parts])
     levels = np.array(exposures, dtype=np.float64)
-    tries = [
+    own, others = (
         _ask(network, levels, windows, capital, wander=wander, spell=horizon)
         for wander in (False, True)
-    ]
-    margins = np.stack([margin for margin, _, _ in tries])
-    directions = np.stack([direction for _, direction, _ in tries])
-    wanted = np.stack([level for _, _, level in tries])
-    paid = np.where(directions > 0.0, 1.0, -1.0) * returns > cost_rate
+    )
+    margins = np.stack((own.margins, others.margins))
+    directions = np.stack((own.directions, others.directions))
+    made = np.stack((own.made, others.made))
+    paid = paying_moves(directions, returns, cost_rate)
     known = np.broadcast_to(np.isfinite(returns), paid.shape)
     weight = 1.0 / (_PASSES * horizon)
     size = np.abs(returns[np.isfinite(returns)])
@@ -59,15 +66,14 @@ def calibrate(
         fit_odds(margins[chosen], paid[chosen], chance, weight)
         for chosen in (known & (directions > 0.0), known & (directions < 0.0))
     )
-    moves = margins > 0.0
-    beyond = np.where(moves, paid - chance, ~paid - (1.0 - chance))[known]
+    beyond = np.where(made, paid - chance, ~paid - (1.0 - chance))[known]
     votes = weight * len(beyond)
     return Calibration(
         up=up,
         down=down,
         chance=chance,
         skill=float(beyond.sum()) * weight / (votes + _PRIOR_VOTES),
-        falls=_falls(parts, windows, wanted[0], horizon),
+        falls=_falls(parts, windows, own.wanted, horizon),
         samples=votes,
     )
 
@@ -80,50 +86,40 @@ def _ask(
     *,
     wander: bool,
     spell: int,
-) -> tuple[Floats, Floats, Floats]:
-    """Return margins, directions and wanted exposures at each close, each (steps, windows)."""
+) -> Moves:
+    """Return the moves considered at each close, shape (steps, windows)."""
     steps, copies = len(windows[0]) - 1, len(windows)
     kernel = EnvironmentKernel(windows, copies, capital, steps, 0)
     kernel.begin_in_order()
     luck = np.random.default_rng(_SEED)
     memory = np.zeros((copies, network.memory_size), dtype=np.float32)
     targets = levels[luck.integers(len(levels), size=copies)]
-    rows = np.arange(copies)
-    margins, directions, wishes = (np.empty((steps, copies)) for _ in range(3))
-    for step in range(steps):
+    seen: list[Moves] = []
+    for _ in range(steps):
         logits, memory = network.act(kernel.observations, memory)
         held = kernel.observations[:, _EXPOSURE].astype(np.float64)
-        own = np.argmin(np.abs(levels - held[:, None]), axis=-1)
-        wanted = np.argmax(logits, axis=-1)
-        others = logits.copy()
-        others[rows, own] = -np.inf
-        move = np.argmax(others, axis=-1)
-        margins[step] = logits[rows, move] - logits[rows, own]
-        directions[step] = levels[move] - levels[own]
-        wishes[step] = levels[wanted]
+        moves = likeliest_moves(logits, held, levels)
+        seen.append(moves)
         if wander:
             turned = luck.random(copies) < 2.0 / spell
             targets = np.where(turned, levels[luck.integers(len(levels), size=copies)], targets)
         else:
-            targets = levels[wanted]
+            targets = moves.wanted
         kernel.step(targets)
-    return margins, directions, wishes
+    return stacked_moves(seen)
 
 
-def _returns(close: Floats, horizon: int) -> Floats:
-    """Return the log-return over the next ``horizon`` candles at each close, NaN where unknown."""
-    found = np.full(len(close), np.nan)
-    if len(close) > horizon:
-        found[:-horizon] = np.log(close[horizon:] / close[:-horizon])
-    return found
-
-
-def _fall(part: Segment, horizon: int) -> Floats:
-    """Return the worst fall below each close within the next ``horizon`` candles, NaN where unknown."""
+def worst_falls(part: Segment, horizon: int) -> Floats:
+    """Return the worst fall below each close within the next ``horizon``, NaN where unknown."""
+    ends = outcome_rows(part, horizon)
+    known = np.flatnonzero(ends >= 0)
     found = np.full(len(part), np.nan)
-    if len(part) > horizon:
-        ahead = np.lib.stride_tricks.sliding_window_view(part.low[1:], horizon).min(axis=-1)
-        found[: len(ahead)] = np.maximum(1.0 - ahead / part.close[: len(ahead)], 0.0)
+    if len(known):
+        # Every second stretch, from behind a close to the end of its horizon, is asked for.
+        stretches = np.stack((known + 1, ends[known] + 1), axis=-1).ravel()
+        lows = np.append(part.low, np.inf)
+        lowest = np.minimum.reduceat(lows, stretches)[::2]
+        found[known] = np.maximum(1.0 - lowest / part.close[known], 0.0)
     return found
 
 
@@ -144,7 +140,7 @@ def _falls(
     parts: tuple[Segment, ...], windows: tuple[Segment, ...], wanted: Floats, horizon: int
 ) -> tuple[float | None, ...]:
     """Return the median worst fall after votes to hold something, by regime."""
-    falls = _cut(parts, [_fall(part, horizon) for part in parts])
+    falls = _cut(parts, [worst_falls(part, horizon) for part in parts])
     regimes = np.stack([window.tape().regime[:-1] for window in windows], axis=-1)
     counted = (wanted != 0.0) & np.isfinite(falls)
     medians: list[float | None] = []

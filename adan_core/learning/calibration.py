@@ -6,6 +6,7 @@ what a unit of exposure costs to change, whatever the size of the move.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,15 +61,33 @@ class Calibration:
         odds = self.up if direction > 0.0 else self.down
         return _probability(odds.intercept + odds.slope * squashed(margin))
 
+    def paying_each(self, directions: Floats, margins: Floats) -> Floats:
+        """Return what ``paying`` says of each of many moves; all arrays have the same shape."""
+        up = directions > 0.0
+        intercepts = np.where(up, self.up.intercept, self.down.intercept)
+        odds = intercepts + np.where(up, self.up.slope, self.down.slope) * _squashed_each(margins)
+        likely: Floats = 1.0 / (1.0 + np.exp(-np.clip(odds, -_LARGEST_ODDS, _LARGEST_ODDS)))
+        return likely
+
 
 def pays(direction: float, log_return: float, cost_rate: float) -> bool:
     """Return whether a move paid: ``log_return`` is the price's over the horizon."""
     return (log_return if direction > 0.0 else -log_return) > cost_rate
 
 
+def paying_moves(directions: Floats, log_returns: Floats, cost_rate: float) -> NDArray[np.bool_]:
+    """Return what ``pays`` says of each of many moves; False where the return is NaN."""
+    paid: NDArray[np.bool_] = np.where(directions > 0.0, 1.0, -1.0) * log_returns > cost_rate
+    return paid
+
+
 def squashed(margin: float) -> float:
     """Return ``margin`` on the scale that odds are linear in: networks grow too sure of themselves."""
     return math.copysign(math.log1p(abs(margin)), margin)
+
+
+def _squashed_each(margins: Floats) -> Floats:
+    return np.copysign(np.log1p(np.abs(margins)), margins)
 
 
 def uncalibrated(regimes: int) -> Calibration:
@@ -84,7 +103,7 @@ def fit_odds(margins: Floats, paid: NDArray[np.bool_], chance: float, weight: fl
     overlapping horizons tell the same thing again. Logistic regression about the odds of ``chance``
     with a normal prior, its mode found by Newton's method; a larger margin never lowers the odds.
     """
-    scaled = np.copysign(np.log1p(np.abs(margins)), margins)
+    scaled = _squashed_each(margins)
     base = _log_odds(chance)
     both = np.stack((np.ones_like(scaled), scaled), axis=-1)
     found = _mode(both, paid, base, weight)
@@ -149,6 +168,28 @@ def reliability(confidence: Floats, right: Floats) -> Reliability:
             error += count * abs(mean - frequency)
     decisions = len(confidence)
     return Reliability(error / decisions if decisions else None, decisions, tuple(bins))
+
+
+def pooled(tables: Sequence[Reliability]) -> Reliability:
+    """Return the decisions of all ``tables`` in one; errors that make up for each other do so there."""
+    bins = []
+    error = 0.0
+    for place in range(BINS):
+        own = [table.bins[place] for table in tables]
+        count = sum(one.count for one in own)
+        mean = _mean([(one.count, one.confidence) for one in own])
+        frequency = _mean([(one.count, one.frequency) for one in own])
+        bins.append(ReliabilityBin(place / BINS, (place + 1) / BINS, count, mean, frequency))
+        if mean is not None and frequency is not None:
+            error += count * abs(mean - frequency)
+    decisions = sum(table.decisions for table in tables)
+    return Reliability(error / decisions if decisions else None, decisions, tuple(bins))
+
+
+def _mean(counted: list[tuple[int, float | None]]) -> float | None:
+    known = [(count, value) for count, value in counted if value is not None]
+    total = sum(count for count, _ in known)
+    return sum(count * value for count, value in known) / total if total else None
 
 
 def _probability(odds: float) -> float:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.accounting.account import FILLS
+from adan_core.accounting.account import FILLS, PORTFOLIO_COLUMNS
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import Locations, shipped
 from adan_core.config.settings import Settings
@@ -27,10 +27,12 @@ from adan_core.domain.time import Clock, Milliseconds
 from adan_core.learning.backtest import Backtest, run_targets
 from adan_core.learning.environment_kernel import EnvironmentKernel
 from adan_core.learning.evaluation import judge_saturation
-from adan_core.learning.inference import Network
-from adan_core.learning.lessons import Lesson, new_lesson
+from adan_core.learning.lessons import Lesson, member_card, new_lesson, voting_rules
 from adan_core.learning.market import economics, ladder_of, segment
+from adan_core.learning.member import MemberCard
 from adan_core.learning.metrics import bar_returns, max_drawdown
+from adan_core.learning.moves import Moves, likeliest_moves, stacked_moves
+from adan_core.learning.networks import DecisionNetwork, network_from
 from adan_core.learning.optimum import cost_of_a_side
 from adan_core.learning.proof_bench import (
     TIMEFRAME,
@@ -40,15 +42,18 @@ from adan_core.learning.proof_bench import (
     open_bench,
     training_paths,
 )
+from adan_core.learning.proof_confidence import Confidence, confidence_in
 from adan_core.learning.runs import RunFolder
-from adan_core.learning.segments import Economics, Segment
+from adan_core.learning.segments import Segment
 from adan_core.learning.statistics import Shape, shape_of
 from adan_core.learning.training import TrainingJob
 from adan_core.resilience.deadline import Deadline
 
 Floats = NDArray[np.float64]
 
-PROOF_SCHEMA_VERSION: Final = 1
+PROOF_SCHEMA_VERSION: Final = 2
+
+_EXPOSURE = PORTFOLIO_COLUMNS.index("exposure") - len(PORTFOLIO_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ class Outing:
     ``orders`` per 1000 candles, ``trades`` the round trips closed in all accounts. ``drawdown`` is the
     median account's deepest. ``luck`` is net minus exposure times buy-and-hold plus what the orders
     cost, which is nothing but chance where nothing can be known; ``luck_error`` its standard error.
-    ``shape`` is that of the returns of single candles, None where equity never moved.
+    ``shape`` is that of the returns of single candles, None where equity never moved. ``confidence``
+    is how often its decisions were right, by how sure it was of them.
     """
 
     candles: int
@@ -89,6 +95,7 @@ class Outing:
     luck: float
     luck_error: float
     shape: Shape | None
+    confidence: Confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class SeedProof:
     """What came of one seed: how long it learnt, what was chosen, and how that was tested.
 
     ``seconds`` on the clock, and ``processor_seconds`` of this process, are those of taking the
-    state of the training paths, fitting the normaliser, learning and validating.
+    state of the training paths, fitting the normaliser, learning, validating and calibrating.
     """
 
     schema_version: int
@@ -129,9 +136,10 @@ def prove_seed(task: ProofTask, folder: Path, clock: Clock) -> SeedProof:
         lambda _progress: None,
     )
     outcome = job.run()
+    card = member_card(lesson, outcome)
     seconds, processor_seconds = clock.monotonic() - began, time.process_time() - worked
     bench = _bench_of(task)
-    network = Network.from_weights(outcome.weights)
+    network = network_from(card.algorithm, outcome.weights, card.levels)
     return SeedProof(
         schema_version=PROOF_SCHEMA_VERSION,
         market=task.market,
@@ -142,7 +150,7 @@ def prove_seed(task: ProofTask, folder: Path, clock: Clock) -> SeedProof:
         selected_at=outcome.selected_at,
         validation_score=outcome.score,
         reference=bench.reference,
-        tested=tested(bench, network, lesson.normaliser, settings),
+        tested=tested(bench, card, network, lesson.normaliser, settings),
     )
 
 
@@ -192,16 +200,28 @@ def _bench(
     )
 
 
-def tested(bench: Bench, network: Network, normaliser: Normaliser, settings: Settings) -> Outing:
-    """Let ``network`` trade an account of its own along each test path, and say what came of it."""
+def tested(
+    bench: Bench,
+    card: MemberCard,
+    network: DecisionNetwork,
+    normaliser: Normaliser,
+    settings: Settings,
+) -> Outing:
+    """Let ``network`` trade an account of its own along each test path, and say what came of it.
+
+    ``card`` holds its exposures, its horizon and its calibration, which is from before the test.
+    """
     plain = economics(settings, bench.series[0].symbol).unprotected()
     dear = replace(plain, costs=replace(plain.costs, fee_rate=2.0 * plain.costs.fee_rate))
     parts = tuple(
         segment(path, frame, normaliser, plain, bench.start, len(path))
         for path, frame in zip(bench.series, bench.frames, strict=True)
     )
-    runs, filled = _played(bench, parts, network, settings, plain)
-    stressed, _ = _played(bench, parts, network, settings, dear)
+    capital = settings.account.starting_capital
+    runs, moves, filled = _played(bench, parts, card, network, capital)
+    stressed, _, _ = _played(
+        bench, tuple(replace(part, economics=dear) for part in parts), card, network, capital
+    )
     candles = sum(len(run.targets) for run in runs)
     scale = 1000.0 / candles
 
@@ -231,35 +251,40 @@ def tested(bench: Bench, network: Network, normaliser: Normaliser, settings: Set
         luck=float(luck.sum()) * scale,
         luck_error=float(luck.std()) * len(runs) ** 0.5 * scale,
         shape=shape_of(returns) if returns.any() else None,
+        confidence=confidence_in(
+            moves, parts, card.calibration, card.horizon, voting_rules(settings).cost_rate
+        ),
     )
 
 
 def _played(
     bench: Bench,
     parts: tuple[Segment, ...],
-    network: Network,
-    settings: Settings,
-    terms: Economics,
-) -> tuple[tuple[Backtest, ...], Floats]:
-    """Return the backtest of each account under ``terms``, and how many orders each filled.
+    card: MemberCard,
+    network: DecisionNetwork,
+    capital: float,
+) -> tuple[tuple[Backtest, ...], Moves, Floats]:
+    """Return each account's backtest, what was considered at each close, and each one's filled orders.
 
     All accounts decide side by side in the environment; the backtest carries out the same targets.
     """
-    segments = tuple(replace(part, economics=terms) for part in parts)
-    capital = settings.account.starting_capital
-    steps = len(segments[0]) - 1
-    kernel = EnvironmentKernel(segments, len(segments), capital, steps, 0)
+    copies, steps = len(parts), len(parts[0]) - 1
+    kernel = EnvironmentKernel(parts, copies, capital, steps, 0)
     kernel.begin_in_order()
-    exposures = np.array(settings.learning.exposures, dtype=np.float64)
-    targets = np.empty((len(segments), steps), dtype=np.float64)
-    for step in range(steps):
-        targets[:, step] = exposures[np.argmax(network.logits(kernel.observations), axis=-1)]
-        kernel.step(targets[:, step])
+    levels = np.array(card.exposures, dtype=np.float64)
+    memory = np.zeros((copies, network.memory_size), dtype=np.float32)
+    seen: list[Moves] = []
+    for _ in range(steps):
+        logits, memory = network.act(kernel.observations, memory)
+        held = kernel.observations[:, _EXPOSURE].astype(np.float64)
+        seen.append(likeliest_moves(logits, held, levels))
+        kernel.step(seen[-1].wanted)
+    moves = stacked_moves(seen)
     runs = tuple(
-        run_targets(path, wanted, terms, capital)
-        for path, wanted in zip(bench.played, targets, strict=True)
+        run_targets(path, wanted, parts[0].economics, capital)
+        for path, wanted in zip(bench.played, moves.wanted.T.copy(), strict=True)
     )
-    return runs, kernel.accounts[:, FILLS].copy()
+    return runs, moves, kernel.accounts[:, FILLS].copy()
 
 
 def _unprotected(parts: tuple[Segment, ...]) -> tuple[Segment, ...]:

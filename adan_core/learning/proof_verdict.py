@@ -12,6 +12,7 @@ from adan_core.learning.leakcheck_verdict import leak_free
 from adan_core.learning.market import ladder_of
 from adan_core.learning.proof import ProofTask, SeedProof
 from adan_core.learning.proof_bench import TIMEFRAME, Reference, training_paths, warm_up
+from adan_core.learning.proof_confidence import LEAST_MOVES, Confidence, confidence_of_all
 from adan_core.learning.statistics import deflated_sharpe_ratio
 
 MEDIAN_SHARE: Final = 0.9
@@ -19,6 +20,7 @@ WORST_SHARE: Final = 0.8
 SECONDS: Final = 60.0
 MOST_ORDERS: Final = 1.0
 ERRORS: Final = 2.0
+CALIBRATION_ERROR: Final = 0.1
 # Lots leave a millionth of the purse in cash: less than this is no difference, in log-return.
 _ROUNDING: Final = 1e-6
 _LEAK_CHECKED: Final = 2_000
@@ -80,6 +82,17 @@ class MarketProof:
         return median(one.tested.orders for one in self.seeds)
 
     @property
+    def calibration_errors(self) -> tuple[float, ...]:
+        """Each seed's expected calibration error, as far as its decisions could be scored."""
+        errors = (one.tested.confidence.decisions.expected_error for one in self.seeds)
+        return tuple(error for error in errors if error is not None)
+
+    @property
+    def confidence(self) -> Confidence:
+        """How often all seeds' decisions were right, by how sure they were."""
+        return confidence_of_all([one.tested.confidence for one in self.seeds])
+
+    @property
     def learnable(self) -> bool:
         """Whether prices tell anything worth its costs."""
         return bool(self.shares)
@@ -102,7 +115,8 @@ def judge_market(seeds: Sequence[SeedProof], gates: Gates, *, leak_free: bool) -
         "accept" if learnable else "refuse",
         verdict.passed is learnable,
     )
-    return MarketProof(seeds[0].market, reference, tuple(seeds), shares, (*found, gate), verdict)
+    requirements = (*found, *_calibrated([one.tested.confidence for one in seeds]), gate)
+    return MarketProof(seeds[0].market, reference, tuple(seeds), shares, requirements, verdict)
 
 
 def _learnt(shares: Sequence[float], slowest: float) -> Iterator[Requirement]:
@@ -135,6 +149,28 @@ def _let_be(seeds: Sequence[SeedProof]) -> Iterator[Requirement]:
         f"{max(lucky):.2f} standard errors",
         f"at most {ERRORS:.0f}",
         max(lucky) <= ERRORS,
+    )
+
+
+def _calibrated(seeds: Sequence[Confidence]) -> Iterator[Requirement]:
+    limit = f"below {CALIBRATION_ERROR:g}"
+    errors = [one.decisions.expected_error for one in seeds]
+    known = [error for error in errors if error is not None]
+    yield Requirement(
+        "calibration error, worst seed",
+        f"{max(known):.3f} (median {median(known):.3f})" if known else "N/A: no horizon has passed",
+        limit,
+        len(known) == len(errors) and max(known) < CALIBRATION_ERROR,
+    )
+    own = [error for one in seeds if (error := one.move_error) is not None]
+    most = max(one.moves.decisions for one in seeds)
+    yield Requirement(
+        "calibration error of moves alone, worst seed",
+        f"{max(own):.3f} (median {median(own):.3f})"
+        if own
+        else f"N/A: {most:,} moves of a seed at most, {LEAST_MOVES} would tell",
+        limit,
+        not own or max(own) < CALIBRATION_ERROR,
     )
 
 

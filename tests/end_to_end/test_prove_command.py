@@ -39,6 +39,19 @@ def test_an_agent_learns_a_market_leaves_a_walk_alone_and_is_not_taught_twice(ho
         "seeds judged"
     ]
     assert not walk["gates"]["passed"]
+    for proved in document["markets"]:
+        # Every candle of the test whose horizon has passed has told something about the confidence.
+        decisions = proved["confidence"]["decisions"]
+        assert decisions["decisions"] == 8 * (7_500 - 100)
+        assert decisions["decisions"] == sum(one["count"] for one in decisions["bins"])
+        assert proved["calibration_errors"] == [decisions["expected_error"]]
+        assert decisions["expected_error"] < 0.1
+    [moves] = [
+        one["found"]
+        for one in walk["requirements"]
+        if one["name"].startswith("calibration error of moves")
+    ]
+    assert moves.startswith("N/A")  # nearly no move is made there: none can be judged
     kept = {path: path.stat().st_mtime_ns for path in home.rglob("*-s1.json")}
     assert len(kept) == 2
     assert not list(home.rglob("run.json"))  # of what was learnt on the way, nothing is left behind

@@ -17,7 +17,14 @@ from adan_core.data.processes import PROCESSES
 from adan_core.domain.market import Regime
 from adan_core.learning.backtest import run_policy
 from adan_core.learning.calibrating import calibrate
-from adan_core.learning.calibration import Calibration, MoveOdds, fit_odds, pays, reliability
+from adan_core.learning.calibration import (
+    Calibration,
+    MoveOdds,
+    fit_odds,
+    pays,
+    pooled,
+    reliability,
+)
 from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.market import economics, feature_text, prepare, segment
 from adan_core.learning.market import fit_normaliser as fitted
@@ -72,6 +79,65 @@ def test_margins_that_mean_much_are_found_out() -> None:
     odds = fit_odds(margins, rng.random(20_000) < truth, 0.45, 1.0)
     assert odds.intercept == pytest.approx(0.3, abs=0.06)
     assert odds.slope == pytest.approx(0.9, abs=0.06)
+
+
+@given(
+    truth=st.builds(MoveOdds, st.floats(-1.0, 1.0), st.floats(0.0, 1.0)), seed=st.integers(0, 99)
+)
+def test_what_is_calibrated_already_stays_as_it_is(truth: MoveOdds, seed: int) -> None:
+    """Moves that pay just as often as some odds say are given those odds."""
+    rng = np.random.default_rng(seed)
+    margins = rng.normal(0.0, 3.0, 5_000)
+    known = Calibration(truth, truth, 0.5, 0.0, (None,) * len(Regime), 1.0)
+    likely = known.paying_each(np.ones(5_000), margins)
+    found = fit_odds(margins, rng.random(5_000) < likely, 0.5, 1.0)
+    again = Calibration(found, found, 0.5, 0.0, (None,) * len(Regime), 1.0)
+    assert np.abs(again.paying_each(np.ones(5_000), margins) - likely).mean() < 0.04
+
+
+@given(
+    seed=st.integers(0, 99),
+    chance=st.floats(0.05, 0.95),
+    candles=st.integers(0, 200),
+    weight=st.floats(1e-4, 0.01),
+)
+def test_the_fewer_it_has_seen_the_nearer_it_stays_to_chance(
+    seed: int, chance: float, candles: int, weight: float
+) -> None:
+    """However sure the margins and whatever came of them, a vote or two move nobody far."""
+    rng = np.random.default_rng(seed)
+    margins = rng.normal(0.0, 20.0, candles)
+    found = fit_odds(margins, margins > 0.0, chance, weight)
+    base = math.log(chance / (1.0 - chance))
+    known = Calibration(found, found, 0.5, 0.0, (None,) * len(Regime), 1.0)
+    # Each vote pulls at the log-odds by its input at most, the prior back by 1 / 0.35 ** 2.
+    most = weight * 0.35**2 * (candles + float(np.log1p(np.abs(margins)).sum()) * 10.0)
+    for margin in (-100.0, 0.0, 100.0):
+        said = known.paying(1.0, margin)
+        assert abs(math.log(said / (1.0 - said)) - base) <= most + 1e-9
+    if not candles:
+        assert known.paying(1.0, 50.0) == pytest.approx(chance)
+
+
+@given(
+    confidence=st.lists(st.floats(0.0, 1.0), max_size=30),
+    seeds=st.integers(1, 3),
+    data=st.data(),
+)
+def test_tables_joined_are_the_table_of_all(
+    confidence: list[float], seeds: int, data: st.DataObject
+) -> None:
+    said = np.array(confidence)
+    right = np.array([data.draw(st.sampled_from([0.0, 1.0])) for _ in confidence])
+    owner = np.array([data.draw(st.integers(0, seeds - 1)) for _ in confidence])
+    parts = [reliability(said[owner == one], right[owner == one]) for one in range(seeds)]
+    whole, joined = reliability(said, right), pooled(parts)
+    assert joined.decisions == whole.decisions
+    assert joined.expected_error == pytest.approx(whole.expected_error)
+    for one, other in zip(joined.bins, whole.bins, strict=True):
+        assert (one.lower, one.upper, one.count) == (other.lower, other.upper, other.count)
+        assert one.confidence == pytest.approx(other.confidence)
+        assert one.frequency == pytest.approx(other.frequency)
 
 
 def test_margins_that_mislead_are_not_followed() -> None:

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from adan_core.config.locations import locate
 from adan_core.config.settings import Settings
 from adan_core.data.processes import PROCESSES
 from adan_core.learning import proof_run
+from adan_core.learning.calibration import Reliability, reliability
 from adan_core.learning.proof import (
     PROOF_SCHEMA_VERSION,
     Outing,
@@ -17,6 +19,7 @@ from adan_core.learning.proof import (
     proof_settings,
 )
 from adan_core.learning.proof_bench import BenchSize, Reference, bench_seeds, training_seeds
+from adan_core.learning.proof_confidence import Confidence
 from adan_core.learning.proof_run import ProofShelf
 from adan_core.learning.proof_verdict import MarketProof, judge_market
 from adan_core.learning.statistics import Shape
@@ -31,6 +34,14 @@ REFERENCE = Reference(
     buy_and_hold=0.001,
     orders=14.0,
 )
+
+
+def said(confidence: float, frequency: float, decisions: int) -> Reliability:
+    """Return the table of so many decisions, all equally sure and right so often."""
+    right = (np.arange(decisions) < frequency * decisions).astype(np.float64)
+    return reliability(np.full(decisions, confidence), right)
+
+
 NOTHING = replace(REFERENCE, attainable=0.0, promised=0.0, oracle=0.0, orders=0.0)
 GOOD = Outing(
     candles=500_000,
@@ -47,6 +58,7 @@ GOOD = Outing(
     luck=0.001,
     luck_error=0.001,
     shape=Shape(sharpe=0.03, observations=500_000, skewness=0.0, kurtosis=3.0),
+    confidence=Confidence(said(0.6, 0.62, 5_000), said(0.65, 0.6, 500)),
 )
 IDLE = replace(
     GOOD,
@@ -62,6 +74,7 @@ IDLE = replace(
     luck=0.0,
     luck_error=0.0,
     shape=None,
+    confidence=Confidence(said(0.51, 0.5, 5_000), said(0.5, 0.5, 0)),
 )
 
 
@@ -132,6 +145,44 @@ def test_one_busy_seed_on_a_random_walk_is_one_too_many() -> None:
 def test_on_a_random_walk_a_result_that_its_exposure_and_costs_do_not_explain_is_suspect() -> None:
     market = judged(*[IDLE] * 4, replace(IDLE, luck=0.0021, luck_error=0.001), reference=NOTHING)
     assert missed(market) == ["net minus exposure times buy and hold, beyond costs"]
+
+
+def sure(decisions: Reliability, moves: Reliability) -> Outing:
+    return replace(GOOD, confidence=Confidence(decisions, moves))
+
+
+def test_one_seed_whose_confidence_means_nothing_is_one_too_many() -> None:
+    boaster = sure(said(0.8, 0.69, 5_000), said(0.65, 0.6, 500))
+    market = judged(*[GOOD] * 4, boaster)
+    assert missed(market) == ["calibration error, worst seed"]
+    assert market.calibration_errors == pytest.approx([0.02] * 4 + [0.11])
+
+
+def test_moves_are_held_to_their_confidence_where_there_are_enough_of_them() -> None:
+    """Many decisions to stay, each nearly right, must not hide what is said of the few moves."""
+    boaster = sure(said(0.6, 0.62, 5_000), said(0.9, 0.6, 500))
+    assert missed(judged(*[GOOD] * 4, boaster)) == ["calibration error of moves alone, worst seed"]
+    few = sure(said(0.6, 0.62, 5_000), said(0.9, 0.6, 499))
+    market = judged(*[few] * 5)
+    assert market.met
+    [moves] = [one for one in market.requirements if one.name.startswith("calibration error of")]
+    assert moves.found.startswith("N/A: 499 moves")
+
+
+def test_confidence_of_which_nothing_could_be_seen_proves_nothing() -> None:
+    blind = sure(said(0.6, 0.6, 0), said(0.6, 0.6, 0))
+    market = judged(*[GOOD] * 4, blind)
+    assert missed(market) == ["calibration error, worst seed"]
+
+
+def test_the_seeds_tables_make_one() -> None:
+    market = judged(GOOD, sure(said(0.7, 0.9, 5_000), said(0.65, 0.6, 500)))
+    found = market.confidence.decisions
+    assert found.decisions == 10_000
+    full = [one for one in found.bins if one.count]
+    assert [one.count for one in full] == [5_000, 5_000]
+    assert [one.frequency for one in full] == pytest.approx([0.62, 0.9])
+    assert found.expected_error == pytest.approx(0.11)
 
 
 def test_no_two_seeds_and_no_test_share_a_path() -> None:
