@@ -48,6 +48,8 @@ exit codes: 0 finished and sealed, 7 out of its memory budget, 9 no core runs, 1
 
 _TIMED_OUT: Final = 124
 _SIGNAL_BASE: Final = 128
+# A core that was killed leaves a child that learns on until it finds nobody to tell: its next report.
+_ORPHANED_SECONDS: Final = 60.0
 ACTIONS: Final = ("list", "pause", "resume", "stop", "cancel")
 
 
@@ -105,6 +107,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Train, or go on training, and seal the result; the exit code says how it ended."""
     _check(arguments)
+    if arguments.resume is not None:
+        from adan_core.cli.train_resuming import resumed_run
+
+        resumed_run(arguments, context)
     if arguments.action is not None or arguments.queue:
         from adan_core.cli.train_jobs import manage
 
@@ -133,8 +139,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         learnt = []
         with reporter(arguments, context) as report:
             first = _lesson(arguments, context)
-            for (lesson, folder, resumed), say in members_of(first, context, report):
-                outcome = _learn(context, lesson, folder, deadline, signals, say, resumed)
+            patience = _ORPHANED_SECONDS if arguments.progress_json else 0.0
+            for (lesson, folder), say in members_of(first, context, report):
+                with folder.held(patience):
+                    outcome = _learn(context, lesson, folder, deadline, signals, say)
                 if outcome.state is not TrainingState.FINISHED:
                     break
                 learnt.append((member_card(lesson, outcome), outcome.weights))
@@ -234,9 +242,8 @@ def _check(arguments: argparse.Namespace) -> None:
         )
 
 
-def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, RunFolder, bool]":
+def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, RunFolder]":
     from adan_core.data.store import CandleStore
-    from adan_core.learning.checkpoint import checkpoints
     from adan_core.learning.lessons import (
         ensemble_name,
         new_lesson,
@@ -253,9 +260,7 @@ def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, R
         record = folder.record()
         settings = settings_of(record)
         series = training_series(record.dataset, settings, record.seed, store)
-        # One that ended before its first checkpoint begins again: it comes to the same.
-        begun = bool(checkpoints(folder.checkpoints))
-        return old_lesson(record, series, context.cache(settings)), folder, begun
+        return old_lesson(record, series, context.cache(settings)), folder
     settings = context.settings()
     seed = 0 if arguments.seed is None else arguments.seed
     now = context.clock.now()
@@ -276,7 +281,7 @@ def _lesson(arguments: argparse.Namespace, context: Context) -> "tuple[Lesson, R
         from adan_core.cli.train_compute import optimised
 
         lesson = optimised(arguments, context, lesson, settings)
-    return lesson, RunFolder.create(context.home.runs, lesson.record), False
+    return lesson, RunFolder.create(context.home.runs, lesson.record)
 
 
 def _learn(
@@ -286,8 +291,8 @@ def _learn(
     deadline: "Deadline",
     signals: _Signals,
     report: Report,
-    resumed: bool,
 ) -> "TrainingOutcome":
+    from adan_core.learning.checkpoint import checkpoints
     from adan_core.learning.training import TrainingJob
     from adan_core.resilience.memory import GIGABYTE
 
@@ -303,7 +308,8 @@ def _learn(
         pause=lambda: signals.paused,
         memory_budget=int(budget * GIGABYTE),
     )
-    return job.run(resume=resumed)
+    # One that ended before its first checkpoint begins again: it comes to the same.
+    return job.run(resume=bool(checkpoints(folder.checkpoints)))
 
 
 @contextmanager

@@ -45,13 +45,20 @@ def manage(arguments: argparse.Namespace, context: Context) -> int:
 def _command(arguments: argparse.Namespace, context: Context) -> Command:
     if not arguments.queue:
         return Command(_COMMANDS[arguments.action], job_id=arguments.job)
-    steps = arguments.steps or context.settings().learning.steps
+    steps, seed, resume = arguments.steps, arguments.seed or 0, arguments.resume
+    if resume is not None:
+        from adan_core.cli.train_resuming import resumed_run
+
+        record = resumed_run(arguments, context)
+        # The latest now, whatever is the latest when its turn comes.
+        resume = record.run_id if resume == "latest" else resume
+        steps, seed = record.steps, record.seed
     request = TrainingRequest(
         dataset=arguments.dataset,
-        steps=steps,
-        seed=arguments.seed or 0,
+        steps=steps or context.settings().learning.steps,
+        seed=seed,
         timeout=arguments.timeout,
-        resume=arguments.resume,
+        resume=resume,
         profile="all" if arguments.ensemble else arguments.profile or "",
     )
     return Command(CommandKind.QUEUE_TRAINING, training=request)

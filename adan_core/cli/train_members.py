@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from adan_core.learning.lessons import Lesson
     from adan_core.learning.runs import RunFolder
 
-Work = tuple["Lesson", "RunFolder", bool]
-"""What to learn, where, and whether it was begun before."""
+Work = tuple["Lesson", "RunFolder"]
+"""What to learn, and where."""
 
 
 def members_of(first: Work, context: Context, report: Report) -> Iterator[tuple[Work, Report]]:
@@ -45,7 +45,6 @@ def _told(report: Report, place: int, profile: str) -> Report:
 def _member(first: Work, profile: str, context: Context) -> Work:
     """Return the ensemble's member called ``profile``: begun before, or a new run like the first."""
     from adan_core.data.store import CandleStore
-    from adan_core.learning.checkpoint import checkpoints
     from adan_core.learning.lessons import new_lesson, old_lesson, settings_of, training_series
     from adan_core.learning.runs import RunFolder
 
@@ -56,8 +55,7 @@ def _member(first: Work, profile: str, context: Context) -> Work:
     path = context.home.runs / f"{record.ensemble}-{profile}"
     if path.exists():
         folder = RunFolder(path)
-        lesson = old_lesson(folder.record(), series, context.cache(settings))
-        return lesson, folder, bool(checkpoints(folder.checkpoints))
+        return old_lesson(folder.record(), series, context.cache(settings)), folder
     lesson = new_lesson(
         settings,
         record.features,
@@ -70,4 +68,4 @@ def _member(first: Work, profile: str, context: Context) -> Work:
         profile=profile,
         ensemble=record.ensemble,
     )
-    return lesson, RunFolder.create(context.home.runs, lesson.record), False
+    return lesson, RunFolder.create(context.home.runs, lesson.record)

@@ -1,16 +1,23 @@
 """A training run on disk: what it was asked, on which candles, how it went, and its checkpoints."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from adan_core.domain.errors import ModelError, UsageError
+from adan_core.domain.errors import AlreadyRunning, ModelError, UsageError
 from adan_core.domain.time import Milliseconds
 from adan_core.domain.training import TrainingProgress
-from adan_core.resilience.files import private_folder, write_atomically
+from adan_core.resilience.files import (
+    exclusive_lock,
+    lock_holder,
+    private_folder,
+    write_atomically,
+)
 
 RUN_SCHEMA_VERSION = 1
 PROGRESS_SCHEMA_VERSION = 1
@@ -18,6 +25,8 @@ PROGRESS_SCHEMA_VERSION = 1
 _RECORD = "run.json"
 _PROGRESS = "progress.jsonl"
 _CHECKPOINTS = "checkpoints"
+_LOCK = ".lock"
+_LOOK_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,42 @@ class RunFolder:
                 "use the ADAN that wrote it",
             )
         return record
+
+    @contextmanager
+    def held(
+        self, patience: float = 0.0, wait: Callable[[float], object] = time.sleep
+    ) -> Iterator[None]:
+        """Keep everybody else from learning in this folder: two would write over each other.
+
+        UsageError, which says who, where another process is at it and still is ``patience`` seconds
+        later.
+        """
+        left = patience
+        while True:
+            try:
+                lock = exclusive_lock(self.path / _LOCK)
+                break
+            except AlreadyRunning as error:
+                if left <= 0.0:
+                    raise self._taken(lock_holder(self.path / _LOCK)) from error
+                wait(_LOOK_SECONDS)
+                left -= _LOOK_SECONDS
+        with lock:
+            yield
+
+    def require_free(self) -> None:
+        """Raise what ``held`` would where another process is at this run now; take nothing."""
+        holder = lock_holder(self.path / _LOCK)
+        if holder is not None:
+            raise self._taken(holder)
+
+    def _taken(self, holder: int | None) -> UsageError:
+        return UsageError(
+            f"run {self.path.name} is at work in "
+            + (f"process {holder}" if holder else "another process"),
+            "one process at a run",
+            "wait for it, or end it: the run goes on from its last checkpoint",
+        )
 
     def log(self, progress: TrainingProgress) -> None:
         """Append one progress record."""

@@ -89,6 +89,8 @@ def test_killed_at_random_and_resumed_the_weights_have_the_same_hash(
             process.kill()
         process.communicate(timeout=300)
         (killed,) = set((home / "data" / "runs").iterdir()) - folders
+        held_by = json.loads((killed / ".lock").read_text())["pid"]
+        assert held_by == process.pid  # nobody else could have written there meanwhile
         words = ["train", "--passphrase-stdin", "--resume", killed.name]
     saved = sorted((killed / "checkpoints").iterdir())
     assert 0 < len(saved) <= 3
