@@ -15,6 +15,7 @@ from adan_core.data.split import Split
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.learning.backtest import run_targets
+from adan_core.learning.calibration import reliability
 from adan_core.learning.fold_run import (
     FEE_STRESS,
     FOLD_SCHEMA_VERSION,
@@ -75,6 +76,7 @@ def _fold(
         economics(settings, series.symbol),
         settings.account.starting_capital,
     )
+    sure = luck.uniform(0.5, 0.8, 200)
     trial = Trial(
         log_returns=tuple(np.diff(np.log(run.equity)).tolist()),
         targets=tuple(run.targets.tolist()),
@@ -95,4 +97,5 @@ def _fold(
         test_start=int(tested.close_time[0]),
         test_stop=int(tested.close_time[-1]),
         trials=dict.fromkeys((USUAL, FEE_STRESS, SLIPPAGE_STRESS), trial),
+        confidence=reliability(sure, (luck.random(200) < sure).astype(np.float64)),
     )

@@ -219,6 +219,8 @@ def walk_forward_lines(report: "WalkForward", verdict: "GateVerdict", looks: int
     yield ""
     yield from _chance_lines(report)
     yield ""
+    yield from _confidence_lines(report)
+    yield ""
     yield from gate_lines(verdict)
     yield ""
     yield from convention_lines()
@@ -265,6 +267,16 @@ def _chance_lines(report: "WalkForward") -> Iterator[str]:
     yield sharpe_line(report)
     for name, why in report.unavailable.items():
         yield f"{name}: N/A, {why}"
+
+
+def _confidence_lines(report: "WalkForward") -> Iterator[str]:
+    from adan_core.cli.figures import figure, reliability_table
+
+    yield from reliability_table(report.median.confidence)
+    errors = ", ".join(
+        f"s{one.seed} {figure(one.confidence.expected_error, '.3f')}" for one in report.seeds
+    )
+    yield f"(the median seed's decisions, out of sample) expected calibration error: {errors}"
 
 
 def gate_lines(verdict: "GateVerdict") -> Iterator[str]:

@@ -27,6 +27,7 @@ from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds, SystemClock
 from adan_core.domain.training import TrainingProgress
 from adan_core.learning.backtest import Backtest, run_policy
+from adan_core.learning.calibration import Reliability
 from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.lessons import Lesson, member_card, new_lesson, voting_rules
 from adan_core.learning.market import economics, segment, with_external
@@ -36,10 +37,11 @@ from adan_core.learning.runs import RunFolder
 from adan_core.learning.segments import Economics
 from adan_core.learning.training import TrainingJob
 from adan_core.learning.training_plan import TrainingOutcome
+from adan_core.learning.witness import Witness
 from adan_core.resilience.deadline import Deadline
 from adan_core.resilience.files import private_folder, write_atomically
 
-FOLD_SCHEMA_VERSION = 2
+FOLD_SCHEMA_VERSION = 3
 
 USUAL, FEE_STRESS, SLIPPAGE_STRESS = "usual costs", "fee stress", "slippage stress"
 
@@ -90,7 +92,8 @@ class Trial:
 class FoldResult:
     """One fold and seed; ``trials`` by kind of costs.
 
-    ``validation_score`` is per 1000 candles, the mean of the members'.
+    ``validation_score`` is per 1000 candles, the mean of the members'; ``confidence`` how often the
+    decisions under the usual costs were right, by how sure they were.
     """
 
     schema_version: int
@@ -104,6 +107,7 @@ class FoldResult:
     test_start: Milliseconds
     test_stop: Milliseconds
     trials: dict[str, Trial]
+    confidence: Reliability
 
 
 def run_fold(task: FoldTask) -> FoldResult:
@@ -190,7 +194,8 @@ def _try(
     market = frame.columns
     members = tuple(_member(lesson, outcome, market) for lesson, outcome in learnt)
     first, _ = learnt[0]
-    trials = {}
+    trials: dict[str, Trial] = {}
+    witnesses: dict[str, Witness] = {}
     for name, own in costs.items():
         part = segment(series, frame, first.normaliser, own, start, task.split.test.stop)
         policy = EnsemblePolicy(
@@ -200,7 +205,9 @@ def _try(
             len(market) + len(PORTFOLIO_COLUMNS),
             series.timeframe.duration,
         )
-        trials[name] = _trial(run_policy(tested, part, policy, settings.account.starting_capital))
+        witnesses[name] = Witness(policy)
+        run = run_policy(tested, part, witnesses[name], settings.account.starting_capital)
+        trials[name] = _trial(run)
     return FoldResult(
         schema_version=FOLD_SCHEMA_VERSION,
         code_version=CODE_VERSION,
@@ -213,6 +220,7 @@ def _try(
         test_start=int(tested.close_time[0]),
         test_stop=int(tested.close_time[-1]),
         trials=trials,
+        confidence=witnesses[USUAL].reliability(),
     )
 
 

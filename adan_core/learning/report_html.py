@@ -60,6 +60,7 @@ def report_page(
             _figures(report),
             _plots(report, curves),
             _certainty(report, settings),
+            _confidence(report),
             _regimes(report),
             _months(report, curves),
             _folds(report),
@@ -204,6 +205,32 @@ def _certainty(report: WalkForward, settings: Settings) -> Iterator[str]:
         '<span class="note">(Bailey &amp; Lopez de Prado 2012 and 2014, per candle)</span>. '
         f"{escape(sharpe_line(report))}</p>"
     )
+
+
+def _confidence(report: WalkForward) -> Iterator[str]:
+    yield "<h2>Whether its confidence means anything</h2>"
+    yield (
+        '<p class="note">Calibrated on each fold\'s validation, counted on its test. Right is a decision '
+        "that earned more within its horizon, net, than the move it was weighed against.</p>"
+    )
+    for name, one in _shown(report):
+        found = one.confidence
+        rows = [
+            _cells(
+                f"{own.lower:.0%} to {own.upper:.0%}",
+                _figure(own.confidence, ".1%"),
+                _figure(own.frequency, ".1%"),
+                f"{own.count:,}",
+            )
+            for own in found.bins
+            if own.count
+        ]
+        head = _cells(f"{name}: confidence", "mean", "right", "decisions", tag="th")
+        yield _table(head, rows)
+        yield (
+            f"<p>Expected calibration error {_figure(found.expected_error, '.3f')} over "
+            f"{found.decisions:,} decisions whose horizon has passed.</p>"
+        )
 
 
 def _regimes(report: WalkForward) -> Iterator[str]:

@@ -26,6 +26,7 @@ from adan_core.learning.baselines import (
     plain_strategies,
     random_spells,
 )
+from adan_core.learning.calibration import Reliability, pooled
 from adan_core.learning.evaluation import (
     BUY_AND_HOLD,
     FLAT,
@@ -62,7 +63,8 @@ class SeedResult:
     """What one seed earned over all tests, net of costs.
 
     ``interval`` is of its log-return, ``stressed`` its log-return under each kind of stress,
-    ``validation_scores`` one per fold, ``commonest_share`` the share of its commonest wish.
+    ``validation_scores`` one per fold, ``commonest_share`` the share of its commonest wish,
+    ``confidence`` how often its decisions were right, by how sure they were.
     """
 
     seed: int
@@ -73,6 +75,7 @@ class SeedResult:
     validation_scores: tuple[float, ...]
     commonest_share: float
     saturated: bool
+    confidence: Reliability
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +319,7 @@ def _seed_result(
         validation_scores=tuple(one.validation_score for one in folds),
         commonest_share=saturation.share,
         saturated=saturation.saturated,
+        confidence=pooled([one.confidence for one in folds]),
     )
 
 

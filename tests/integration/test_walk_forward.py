@@ -129,6 +129,19 @@ def test_the_worst_seed_stands_first_and_the_median_is_never_the_best_of_two(
 
 
 @pytest.mark.slow
+def test_every_seeds_confidence_is_counted_over_all_its_tests(
+    judged: tuple[RecipeRun, tuple[FoldResult, ...], WalkForward, Curves],
+) -> None:
+    run, results, report, _ = judged
+    for one in report.seeds:
+        own = [result.confidence.decisions for result in results if result.seed == one.seed]
+        assert len(own) == len(run.splits)
+        assert all(own)
+        assert one.confidence.decisions == sum(own) < report.candles
+        assert one.confidence.expected_error is not None
+
+
+@pytest.mark.slow
 def test_costs_take_from_who_trades_and_holding_is_held_to_the_same_stress(
     judged: tuple[RecipeRun, tuple[FoldResult, ...], WalkForward, Curves],
 ) -> None:

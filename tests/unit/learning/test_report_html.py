@@ -85,6 +85,17 @@ def test_the_page_shows_every_figure_with_its_convention(page: str, judged: Judg
         assert gate.name in page
 
 
+def test_the_page_shows_what_confidence_was_worth_of_the_median_and_the_worst_seed(
+    page: str, judged: Judged
+) -> None:
+    section = page[page.index("Whether its confidence means anything") :]
+    for one in (judged.report.median, judged.report.seeds[0]):
+        assert f"{one.confidence.expected_error:.3f} over {one.confidence.decisions:,}" in section
+        for own in one.confidence.bins:
+            cells = f"<td>{own.confidence or 0.0:.1%}</td><td>{own.frequency or 0.0:.1%}</td>"
+            assert (cells + f"<td>{own.count:,}</td>" in section) is (own.count > 0)
+
+
 def test_median_and_worst_seed_come_before_the_best(page: str, judged: Judged) -> None:
     seeds = judged.report.seeds
     names = [
