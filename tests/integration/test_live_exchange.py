@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from adan_core.data.store import CandleStore
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.alerts import Severity
 from adan_core.domain.candles import Candle, ClosedCandles, Timeframe
-from adan_core.domain.errors import ConfigurationError, DataError, SystemFailure, UsageError
-from adan_core.domain.time import MINUTE, SECOND, Milliseconds
+from adan_core.domain.errors import ConfigurationError, DataError, UsageError
+from adan_core.domain.time import MINUTE, SECOND, ManualClock, Milliseconds
 from adan_core.sandbox.exchange import LoopbackExchange
 from adan_core.sandbox.faults import Fault, FaultKind, Faults
 from adan_core.sandbox.venue import MARK
@@ -31,23 +31,31 @@ TIMEFRAME = Timeframe.parse("1m")
 BTC, ETH = "BTC/USDT", "ETH/USDT"
 STANDS_AT = 600
 LIMITS = LiveLimits(5 * SECOND, 30 * SECOND, 30 * SECOND, SECOND)
-SPEED = 25
+# What the feed's waiting really takes, so that what was sent arrives meanwhile.
+MOMENT = 0.002
 PATIENCE = 240.0  # seconds of the machine's clock: by then a test has failed
 
 
-class FastClock:
-    """Time that passes ``speed`` times faster, the exchange's and the feed's alike."""
+class AskedVenue(ExchangeVenue):
+    """The exchange, and how many questions to it are unanswered: meanwhile time stands still."""
 
-    def __init__(self, start: Milliseconds, speed: int = SPEED) -> None:
-        self._start = start
-        self.speed = speed
-        self._began = time.monotonic()
+    asked = 0
 
-    def now(self) -> Milliseconds:
-        return self._start + round(self.monotonic() * SECOND)
+    async def time(self) -> Milliseconds:
+        with self._asking():
+            return await super().time()
 
-    def monotonic(self) -> float:
-        return (time.monotonic() - self._began) * self.speed
+    async def candles(self, symbol: str, since: Milliseconds) -> Sequence[Candle]:
+        with self._asking():
+            return await super().candles(symbol, since)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self.asked += 1
+        try:
+            yield
+        finally:
+            self.asked -= 1
 
 
 def markets(*symbols: str) -> tuple[CandleSeries, ...]:
@@ -59,11 +67,14 @@ def markets(*symbols: str) -> tuple[CandleSeries, ...]:
 
 @dataclass
 class Meeting:
-    """A feed that follows the loopback exchange until ``enough`` says so."""
+    """A feed that follows the loopback exchange until ``enough`` says so.
+
+    Time, the exchange's and the feed's alike, passes while the feed waits and nothing is asked.
+    """
 
     exchange: LoopbackExchange
     series: Sequence[CandleSeries]
-    clock: FastClock
+    clock: ManualClock
     store: CandleStore
     enough: Callable[["Meeting"], bool]
     name: VenueName
@@ -82,15 +93,17 @@ class Meeting:
 
         async def wait(seconds: float) -> bool:
             if seconds:
-                with suppress(SystemFailure):  # it may have been closed by the test
-                    await asyncio.to_thread(self.exchange.advance)
-            await asyncio.sleep(seconds / self.clock.speed)
+                await asyncio.to_thread(self.exchange.advance)
+            await asyncio.sleep(MOMENT if seconds else 0.0)
+            if not venue.asked:
+                self.clock.advance(round(seconds * SECOND))
             self.paused.append(feed.stream.paused)
             assert time.monotonic() < deadline, f"not enough came: {self.alarms[-3:]}"
             return self.enough(self)
 
+        venue = AskedVenue(self.name, self.symbols, TIMEFRAME, self.clock)
         feed = ExchangeFeed(
-            ExchangeVenue(self.name, self.symbols, TIMEFRAME, self.clock),
+            venue,
             self.symbols,
             TIMEFRAME,
             CandleShelf(self.store, self.name, TIMEFRAME),
@@ -120,11 +133,10 @@ def meet(
     symbols: tuple[str, ...] = (BTC, ETH),
     exchange: str = "binance",
     seconds_in: int = 40,
-    speed: int = SPEED,
 ) -> Meeting:
     """Let a feed begin ``seconds_in`` seconds into a candle, and return what came of it."""
     series = markets(*symbols)
-    clock = FastClock(int(series[0].open_time[STANDS_AT]) + seconds_in * SECOND, speed)
+    clock = ManualClock(int(series[0].open_time[STANDS_AT]) + seconds_in * SECOND)
     with LoopbackExchange(series, clock.now, Faults(faults), weight_limit=10**9) as venue:
         name = VenueName(exchange, venue.url)
         meeting = Meeting(venue, series, clock, CandleStore(folder), enough, name)
@@ -167,13 +179,12 @@ def test_an_empty_store_is_filled_then_candles_come_as_they_close(tmp_path: Path
 
 
 def test_an_exchange_with_a_stream_per_symbol_is_followed_alike(tmp_path: Path) -> None:
-    """Kraken; its driver asks once a second at most, so time passes more slowly here."""
     symbols = ("BTC/USD", "ETH/USD")
 
     def enough(meeting: Meeting) -> bool:
         return any(one.against == "its own stream" for one in meeting.compared)
 
-    meeting = meet(tmp_path, enough, (), symbols, "kraken", seconds_in=15, speed=8)
+    meeting = meet(tmp_path, enough, (), symbols, "kraken", seconds_in=15)
     check_history_and_comparisons(meeting)
 
 
@@ -238,7 +249,7 @@ def test_a_stream_that_tells_other_prices_than_rest_is_found(tmp_path: Path) -> 
 
 def test_a_restart_takes_up_where_the_last_one_was_settled(tmp_path: Path) -> None:
     series = markets(BTC, ETH)
-    clock = FastClock(int(series[0].open_time[STANDS_AT]) + 40 * SECOND)
+    clock = ManualClock(int(series[0].open_time[STANDS_AT]) + 40 * SECOND)
     with LoopbackExchange(series, clock.now, weight_limit=10**9) as venue:
         name = VenueName("binance", venue.url)
         first = Meeting(venue, series, clock, CandleStore(tmp_path), delivered(2), name)
@@ -261,7 +272,7 @@ def test_a_restart_takes_up_where_the_last_one_was_settled(tmp_path: Path) -> No
 
 def test_a_symbol_that_is_not_traded_is_refused_with_a_remedy(tmp_path: Path) -> None:
     series = markets(BTC)
-    clock = FastClock(int(series[0].open_time[STANDS_AT]))
+    clock = ManualClock(int(series[0].open_time[STANDS_AT]))
     other = markets("DOGE/USDT")
     with LoopbackExchange(series, clock.now, weight_limit=10**9) as venue:
         name = VenueName("binance", venue.url)
@@ -273,7 +284,7 @@ def test_a_symbol_that_is_not_traded_is_refused_with_a_remedy(tmp_path: Path) ->
 def test_a_sandbox_in_an_exchanges_place_is_refused() -> None:
     """Whoever answers with the sandbox's header is not the exchange, whatever the address says."""
     series = markets(BTC)
-    clock = FastClock(int(series[0].open_time[STANDS_AT]))
+    clock = ManualClock(int(series[0].open_time[STANDS_AT]))
 
     async def ask(url: str) -> None:
         venue = ExchangeVenue(VenueName("binance", url), (BTC,), TIMEFRAME, clock)
@@ -292,7 +303,7 @@ def test_a_sandbox_in_an_exchanges_place_is_refused() -> None:
 
 
 def test_what_an_exchange_cannot_do_is_refused_before_it_is_asked() -> None:
-    clock = FastClock(0)
+    clock = ManualClock(0)
     with pytest.raises(ConfigurationError, match=r"market.timeframe 7m: binance has no such"):
         ExchangeVenue(VenueName("binance", None), (BTC,), Timeframe.parse("7m"), clock)
     with pytest.raises(UsageError, match="did you mean binance"):
