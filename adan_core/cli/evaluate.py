@@ -82,12 +82,13 @@ def _question(
 
     period = judging_period(series, settings, model)
     card = model.card
+    names = [member.name for member in card.members]
     return (
         "model",
-        recipe_of(
-            card.members[0].settings,
-            card.feature_schema_hash,
-            [member.name for member in card.members],
+        "+".join(
+            sorted(
+                {recipe_of(one.settings, card.feature_schema_hash, names) for one in card.members}
+            )
         ),
         open_registry(context.home).digest(card.model_id),
         TestPeriod(

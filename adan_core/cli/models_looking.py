@@ -134,6 +134,7 @@ def _lines(model: "ServiceModel", state: str, history: "tuple[Step, ...]") -> li
         f"timeframes {', '.join(card.ladder)}; state {card.feature_schema_hash}",
         f"parent: {card.parent or 'none'}",
     ]
+    lines += [f"combined of {one.model_id} (content {one.digest})" for one in card.parents]
     lines += [
         f"member {member.name}: {member.algorithm}, horizon {member.horizon} candles, exposures "
         f"{', '.join(f'{one:g}' for one in member.exposures)}, seed {member.seed}, "

@@ -44,11 +44,20 @@ _LIBRARIES = ("numpy", "torch", "stable-baselines3", "gymnasium", "numba", "safe
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """A model whose members another one has taken over; ``digest`` names its very content."""
+
+    model_id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """What a model is and where it comes from.
 
     ``data`` says which candles its ``members`` were trained, selected and calibrated on, ``rules``
-    how they decide together.
+    how they decide together. ``parent`` is the model in service that it may follow; ``parents`` are
+    those that it was combined of, none where its members were learnt for it.
     """
 
     schema_version: int
@@ -63,6 +72,7 @@ class ModelCard:
     rules: VotingRules
     library_versions: dict[str, str]
     parent: str | None
+    parents: tuple[Origin, ...] = ()
 
     @property
     def timeframes(self) -> tuple[Timeframe, ...]:

@@ -73,7 +73,8 @@ class ModelRegistry:
 
     def take_in(self, source: Path) -> ServiceModel:
         """Take the model in the file ``source`` in; ModelError, and nothing is kept, if it may not."""
-        return import_bundle(source, self._models, self._trusted)
+        shipped = {folder.name for folder in self._folders() if folder.parent == self._shipped}
+        return import_bundle(source, self._models, self._trusted, shipped)
 
     def is_shipped(self, model_id: str) -> bool:
         """Whether the bundle called ``model_id`` came with the package."""

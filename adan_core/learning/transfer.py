@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -40,8 +40,12 @@ def export_bundle(folder: Path, target: Path, trusted: Mapping[str, bytes]) -> N
     write_atomically(target, buffer.getvalue())
 
 
-def import_bundle(source: Path, models: Path, trusted: Mapping[str, bytes]) -> ServiceModel:
+def import_bundle(
+    source: Path, models: Path, trusted: Mapping[str, bytes], taken: Collection[str] = ()
+) -> ServiceModel:
     """Take the model in the file ``source`` in among ``models`` and return it.
+
+    ``taken`` are the names of models that lie elsewhere: two of one name could not be told apart.
 
     ModelError, and nothing is kept, for anything but one whole sealed bundle of plain files that
     loads: a path out of its folder, a link, a file too large or too many, a format that can run
@@ -56,7 +60,7 @@ def import_bundle(source: Path, models: Path, trusted: Mapping[str, bytes]) -> S
         raise ModelError(f"{source} holds a model called {name!r}", "a plain name", _REMEDY)
     target = models / name
     with _alone(private_folder(models)):
-        if target.exists():
+        if target.exists() or name in taken:
             raise ModelError(f"a model called {name} is here already", "an id of its own")
         workshop = models / f".{name}.import"
         shutil.rmtree(workshop, ignore_errors=True)  # what a crash may have left

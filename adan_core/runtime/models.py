@@ -5,7 +5,7 @@ import msgspec
 from adan_core.config.locations import Locations
 from adan_core.domain.errors import AdanError
 from adan_core.domain.time import Clock
-from adan_core.learning.bundle import ServiceModel
+from adan_core.learning.bundle import ModelCard, ServiceModel
 from adan_core.learning.expectation import Expectation
 from adan_core.learning.judgements import judgements_of
 from adan_core.learning.lifecycle import Cause, Lifecycle, ModelState
@@ -33,9 +33,10 @@ def open_service(locations: Locations, clock: Clock) -> ServiceBook:
     return ServiceBook(registry, lifecycle)
 
 
-def parent_of(locations: Locations, clock: Clock, record: RunRecord) -> str | None:
-    """Return the model in service on the market that a run learnt from; None if there is none."""
-    synthetic = any(data.synthetic for data in record.data)
+def parent_of(locations: Locations, clock: Clock, record: RunRecord | ModelCard) -> str | None:
+    """Return the model in service on the market that was learnt from; None if there is none."""
+    made = any(data.synthetic for data in record.data)
+    synthetic = record.synthetic if isinstance(record, ModelCard) else made
     market = market_name(record.feature_schema_hash, synthetic=synthetic)
     serving = open_service(locations, clock).in_service(market)
     return None if serving is None else serving.model_id

@@ -27,7 +27,14 @@ from adan_core.security.secret import Secret
 from adan_core.trading.database import Durability
 from adan_core.trading.journal import Journal
 from tests.service_home import ServiceHome, path
-from tests.unit.learning.test_registry import FEATURES, KEY, NORMALISER, card, weights
+from tests.unit.learning.test_registry import (
+    FEATURES,
+    KEY,
+    NORMALISER,
+    card,
+    member_card,
+    weights,
+)
 
 PASSPHRASE = "a passphrase for tests"  # noqa: S105
 
@@ -139,6 +146,27 @@ def test_a_promotion_asks_for_the_word_and_the_key_and_is_kept(
     trail = models.locations.audit_file.read_text()
     assert trail.count('"action":"model.promoted"') == 3
     assert verify_chain(models.locations.audit_file).intact
+
+
+@pytest.mark.slow
+def test_what_is_combined_says_of_what_and_follows_the_model_in_service(
+    run: Run, models: ServiceHome
+) -> None:
+    give_key_to_the_vault(models)
+    models.promote("good")
+    names = {"fast": "scalper", "slow": "swing"}
+    for model_id, name in names.items():
+        made = replace(card(model_id), members=(member_card(name),))
+        seal_model(models.locations.models, made, [weights()], NORMALISER, FEATURES, KEY)
+    words = ("combine", "fast", "slow", "--name", "both", "--passphrase-stdin")
+    code, out, err = run(*words, stdin=PASSPHRASE + "\n")
+    assert (code, "sealed: scalper, swing" in out) == (0, True), err
+    shown = run("show", "both")[1]
+    for model_id in names:
+        digest = models.book().registry.digest(model_id)
+        assert f"combined of {model_id} (content {digest})" in shown
+    assert "parent: good" in shown
+    assert json.loads(run("show", "both", "--json")[1])["card"]["parents"][0]["model_id"] == "fast"
 
 
 def test_a_roll_back_asks_for_the_word_and_names_who_follows(run: Run, models: ServiceHome) -> None:

@@ -14,7 +14,7 @@ from adan_core.config.profile_settings import PROFILES
 from adan_core.config.settings import Settings
 from adan_core.data.normaliser import Normaliser
 from adan_core.domain.errors import ConfigurationError, InvalidSettings, ModelError
-from adan_core.learning.bundle import ModelCard, seal_model
+from adan_core.learning.bundle import ModelCard, Origin, seal_model
 from adan_core.learning.combining import combined_card
 from adan_core.learning.inference import Network
 from adan_core.learning.member import Member
@@ -106,10 +106,14 @@ def test_members_of_the_same_lessons_make_one_model(tmp_path: Path, settings: Se
     sealed(folder, of("fast", "scalper"))
     sealed(folder, of("slow", "swing"))
     models = registry(folder)
-    made = combined_card([models.load("fast"), models.load("slow")], "both", settings, 9)
+    parents = [Origin(name, models.digest(name)) for name in ("fast", "slow")]
+    made = combined_card(
+        [models.load(one.model_id) for one in parents], parents, "both", settings, 9
+    )
+    assert made.parents == tuple(parents)
     assert [member.name for member in made.members] == ["scalper", "swing"]
     assert made.rules.agreement == settings.voting.agreement
-    assert made.rules.cost_rate == settings.costs.fee_rate + settings.costs.slippage_rate
+    assert made.rules.cost_rate == card().rules.cost_rate  # what they learnt under, not what is now
     parts = [models.parts(name) for name in ("fast", "slow")]
     seal_model(
         folder, made, [own for members, _ in parts for own in members], NORMALISER, FEATURES, KEY
@@ -126,9 +130,38 @@ def test_members_of_different_lessons_do_not(tmp_path: Path, settings: Settings)
     sealed(folder, of("again", "scalper"))
     models = registry(folder)
     with pytest.raises(ModelError, match="different normaliser"):
-        combined_card([models.load("fast"), models.load("elsewhere")], "x", settings, 9)
+        combined_card([models.load("fast"), models.load("elsewhere")], (), "x", settings, 9)
     with pytest.raises(ModelError, match="a profile of its own"):
-        combined_card([models.load("fast"), models.load("again")], "x", settings, 9)
+        combined_card([models.load("fast"), models.load("again")], (), "x", settings, 9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ("costs.fee_rate=0.0008", "costs.fee_rate 0.0008"),
+        ("account.short=true", "account.short True"),
+        ("behaviour.regimes.crisis.size=0.95", "behaviour.regimes.crisis.size 0.95"),
+        ("learning.sizing=tiers", "learning.sizing tiers"),
+        ("risk.stop_loss=0.04", "risk.stop_loss 0.04"),
+        ("rules.minimum_notional=5", "rules.minimum_notional 5.0"),
+        ("reward.drawdown=0.01", ""),
+    ],
+)
+def test_members_that_learnt_under_other_terms_are_refused_and_each_learns_in_its_own_way(
+    tmp_path: Path, settings: Settings, changed: str, found: str
+) -> None:
+    other = load_settings(locate(tmp_path / "home", {}), (changed,), {}).settings
+    for model_id, name, own in (("fast", "scalper", settings), ("slow", "swing", other)):
+        learnt = replace(MEMBER, name=name, settings=own.model_dump(mode="json"))
+        sealed(tmp_path / "m", replace(card(model_id), members=(learnt,)))
+    models = registry(tmp_path / "m")
+    both = [models.load("fast"), models.load("slow")]
+    if not found:
+        assert len(combined_card(both, (), "both", settings, 9).members) == 2
+        return
+    with pytest.raises(ModelError, match=f"slow, member swing, with {found}") as refusal:
+        combined_card(both, (), "both", settings, 9)
+    assert "as fast learnt" in str(refusal.value)
 
 
 def test_a_profile_says_how_far_ahead_what_is_read_and_what_is_risked(settings: Settings) -> None:

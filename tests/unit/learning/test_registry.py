@@ -270,3 +270,12 @@ def test_the_summary_says_who_signed_and_what_on(models: Path) -> None:
     summary = registry(models).load("tiny").summary()
     assert (summary.model_id, summary.signer, summary.synthetic) == ("tiny", "operator", True)
     assert replace(summary, trained_on="") != summary
+
+
+def test_a_model_may_not_be_taken_in_under_the_name_of_a_shipped_one(tmp_path: Path) -> None:
+    mine = ModelRegistry(tmp_path / "mine", shipped_models(), {"shipped": shipped_public_key()})
+    (shipped,) = mine.shipped_digests()
+    mine.export(shipped, tmp_path / "copy.tar")
+    with pytest.raises(ModelError, match=f"a model called {shipped} is here already"):
+        mine.take_in(tmp_path / "copy.tar")
+    assert mine.is_shipped(shipped)
