@@ -11,6 +11,7 @@ from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.expectation import Expectation, expect
 from adan_core.learning.fold_run import USUAL, FoldResult
 from adan_core.learning.judgements import JUDGEMENT_SCHEMA_VERSION, Judgement
+from adan_core.learning.member import MemberCard
 from adan_core.learning.test_ledger import recipe_of
 from adan_core.learning.walk_forward import WalkForward
 
@@ -18,8 +19,9 @@ from adan_core.learning.walk_forward import WalkForward
 def require_recipe(model: ServiceModel, recipe: str, steps: int, series: CandleSeries) -> None:
     """Raise ModelError unless ``model`` was learnt by ``recipe`` in so many steps, on this market.
 
-    What was found of other settings, features or steps says nothing of it. Its training candles must
-    be the first ones of ``series``, which may have grown since.
+    What was found of other settings, features or steps says nothing of it; a training learns on to
+    the end of the rollout that its last step falls into. Its training candles must be the first ones
+    of ``series``, which may have grown since.
     """
     card = model.card
     names = [member.name for member in card.members]
@@ -27,7 +29,8 @@ def require_recipe(model: ServiceModel, recipe: str, steps: int, series: CandleS
         (recipe_of(member.settings, card.feature_schema_hash, names), member.steps)
         for member in card.members
     }
-    if learnt != {(recipe, steps)}:
+    rollout = max(_rollout(member) for member in card.members)
+    if any(own != recipe or not 0 <= count - steps < rollout for own, count in learnt):
         found = " and ".join(f"recipe {own} in {count:,} steps" for own, count in sorted(learnt))
         raise ModelError(
             f"model {card.model_id} was learnt by {found}",
@@ -41,6 +44,12 @@ def require_recipe(model: ServiceModel, recipe: str, steps: int, series: CandleS
                 f"model {card.model_id} was trained on {record.symbol} to other candles than these",
                 "the data set that it was trained on",
             )
+
+
+def _rollout(member: MemberCard) -> int:
+    """Return how many steps a member learnt from at a time."""
+    learning = member.settings["learning"]
+    return int(learning["copies"]) * int(learning["steps_per_copy"])
 
 
 def judgement_of(

@@ -51,6 +51,21 @@ def test_one_that_was_learnt_just_so_may_be_judged(judged: Judged) -> None:
     require_recipe(model(judged), recipe(judged), STEPS, judged.series)
 
 
+def rollout(judged: Judged) -> int:
+    learning = judged.settings.learning
+    return learning.copies * learning.steps_per_copy
+
+
+def test_steps_that_end_in_the_same_rollout_are_the_same_training(judged: Judged) -> None:
+    member = replace(model(judged).card.members[0], steps=rollout(judged))
+    own = model(judged, members=(member,))
+    require_recipe(own, recipe(judged), 1, judged.series)
+    require_recipe(own, recipe(judged), rollout(judged), judged.series)
+    longer = model(judged, members=(replace(member, steps=2 * rollout(judged)),))
+    with pytest.raises(ModelError, match="was learnt by recipe"):
+        require_recipe(longer, recipe(judged), rollout(judged), judged.series)
+
+
 def test_one_that_was_learnt_otherwise_may_not(judged: Judged) -> None:
     own = model(judged)
     with pytest.raises(ModelError, match="was learnt by recipe"):
@@ -67,7 +82,7 @@ def test_one_that_was_learnt_otherwise_may_not(judged: Judged) -> None:
     require_recipe(both, together, STEPS, judged.series)
     with pytest.raises(ModelError, match="learnt by recipe"):
         require_recipe(both, recipe(judged), STEPS, judged.series)
-    other = model(judged, members=(one, replace(pair[1], steps=STEPS + 1)))
+    other = model(judged, members=(one, replace(pair[1], steps=STEPS + rollout(judged))))
     with pytest.raises(ModelError, match=r"recipe .* and recipe"):
         require_recipe(other, together, STEPS, judged.series)
 
