@@ -1,11 +1,11 @@
-"""A picture of candles and of where findings lie in them, in text: for a terminal 80 columns wide.
+"""A picture of candles and of where things lie in them, in text: for a terminal 80 columns wide.
 
-Above, the closes over the file's span as a line; below it one strip per kind of finding, in which
-a cell tells how much of its span the finding concerns. Nothing is told by colour.
+Above, the closes over the file's span as a line; below it one strip per kind of thing (a finding, a
+regime), in which a cell tells how much of its span is concerned. Nothing is told by colour.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from adan_core.domain.time import iso
 
 if TYPE_CHECKING:
-    from adan_core.data.findings import FindingCode, Spans
+    from adan_core.data.findings import Spans
+
+Kind = TypeVar("Kind", bound=str)
 
 _HEIGHT = 6  # lines of the plot
 _NARROWEST = 33  # cells: the two dates below them, and a space
@@ -31,13 +33,13 @@ def picture(
     open_time: Times,
     close: Floats,
     duration: int,
-    spans: "Mapping[FindingCode, Spans]",
+    spans: "Mapping[Kind, Spans]",
     width: int,
     encoding: str,
-) -> "list[tuple[str, FindingCode | None]]":
-    """Return the picture's lines, each strip's with the kind of finding it is about.
+) -> list[tuple[str, Kind | None]]:
+    """Return the picture's lines, each strip's with the kind of thing it is about.
 
-    There are none where there is no finding with a place, no candle or no room.
+    There are none where nothing has a place, no candle or no room.
     ``open_time`` ascends (milliseconds), ``close`` is positive. ``width`` is the terminal's in
     columns; where ``encoding`` has no braille, plain characters are used.
     """
@@ -47,11 +49,11 @@ def picture(
     if not spans or not open_time.size or cells < _NARROWEST:
         return []
     rich = _can_show(encoding)
-    starts = [each.start for each in spans.values()]
-    ends = [each.end for each in spans.values()]
-    first = min(int(open_time[0]), *(int(each.min()) for each in starts))
-    last = max(int(open_time[-1]), *(int(each.max()) for each in ends)) + duration
-    lines: list[tuple[str, FindingCode | None]] = [
+    starts = [int(each.start.min()) for each in spans.values() if each.start.size]
+    ends = [int(each.end.max()) for each in spans.values() if each.end.size]
+    first = min([int(open_time[0]), *starts])
+    last = max([int(open_time[-1]), *ends]) + duration
+    lines: list[tuple[str, Kind | None]] = [
         (line, None) for line in _plot(open_time, close, first, last, cells, labels, rich)
     ]
     shades = _SHADES if rich else _PLAIN_SHADES

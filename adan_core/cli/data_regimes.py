@@ -1,8 +1,9 @@
 """``adan-core data regimes``: what the detector says of a market, and how often it is right."""
 
 import argparse
+import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from adan_core.cli.context import Context
 from adan_core.cli.data_reading import (
@@ -13,8 +14,9 @@ from adan_core.cli.data_reading import (
     reading_options,
     refuse_reading_options,
 )
-from adan_core.cli.figures import figure, table
+from adan_core.cli.data_regimes_text import Stay, say
 from adan_core.domain.errors import DataError, UsageError
+from adan_core.domain.market import Regime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 The detector sees each candle at its close, in order, as it does while trading; the first 480 warm it
-up. On a simulated market --labels compares its answers with the regimes the market was made of:
-write them with `adan-core data sample --labels FILE`. Of a real market nobody knows them.
+up. Below the shares of time, a picture of the closes shows where each regime was reported, and a
+list at which closes crises began and ended. On a simulated market --labels compares its answers with
+the regimes the market was made of: write them with `adan-core data sample --labels FILE`. Of a real
+market nobody knows them.
 
 examples:
   adan-core data sample --rows 50000 --output practice.parquet --labels truth.parquet
@@ -34,6 +38,9 @@ examples:
   adan-core data regimes BTC-USDT-1h
   adan-core data regimes BTC-USDT-1h --output regimes.parquet --json
 """
+
+
+_SLOW: Final = 0.9
 
 
 def configure_regimes(parser: argparse.ArgumentParser) -> None:
@@ -78,10 +85,22 @@ def regimes(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         context.emit(document)
     else:
-        _say(document, context)
+        say(document, series, stays_of(history.regimes), context)
         if output is not None:
             context.say(f"wrote every candle's regime to {output}")
     return 0
+
+
+def stays_of(regimes: "NDArray[np.int64]") -> list[Stay]:
+    """Return each stay in one regime, in order; candles that warm the detector up are in none."""
+    import numpy as np
+
+    edges = [0, *(np.flatnonzero(np.diff(regimes)) + 1).tolist(), len(regimes)]
+    return [
+        Stay(int(regimes[first]), first, stop)
+        for first, stop in itertools.pairwise(edges)
+        if regimes[first] >= 0
+    ]
 
 
 def _series(arguments: argparse.Namespace, context: Context, progress: Progress) -> "CandleSeries":
@@ -145,8 +164,8 @@ def _document(
 
     ready = history.regimes >= 0
     answer = history.regimes[ready]
-    starts = np.flatnonzero(np.diff(answer, prepend=-1))
-    begun = np.bincount(answer[starts], minlength=len(REGIMES)).tolist()
+    stays = stays_of(history.regimes)
+    begun = np.bincount([stay.code for stay in stays], minlength=len(REGIMES)).tolist()
     counts = np.bincount(answer, minlength=len(REGIMES)).tolist()
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -155,7 +174,7 @@ def _document(
         "synthetic": series.synthetic,
         "candles": len(answer),
         "warming": len(series) - len(answer),
-        "switches_per_1000": 1000.0 * (len(starts) - 1) / len(answer),
+        "switches_per_1000": 1000.0 * (len(stays) - 1) / len(answer),
         "regimes": [
             {
                 "regime": str(regime),
@@ -165,6 +184,7 @@ def _document(
             }
             for code, regime in enumerate(REGIMES)
         ],
+        "crises": [_crisis(series, stay) for stay in stays if REGIMES[stay.code] is Regime.CRISIS],
         "newest": {
             "time": int(series.close_time[-1]),
             "regime": str(REGIMES[answer[-1]]),
@@ -179,10 +199,30 @@ def _document(
     return document
 
 
+def _crisis(series: "CandleSeries", stay: Stay) -> dict[str, Any]:
+    """Return from which close to which a crisis was reported, and what the price did meanwhile.
+
+    ``change`` is relative to the close before its first candle, up to the close of its last.
+    """
+    before = max(stay.first - 1, 0)
+    over = stay.stop < len(series)
+    return {
+        "start": int(series.close_time[stay.first]),
+        "end": int(series.close_time[stay.stop]) if over else None,
+        "candles": stay.stop - stay.first,
+        "change": float(series.close[stay.stop - 1] / series.close[before] - 1.0),
+    }
+
+
 def _compared(truth: "NDArray[np.int64]", answer: "NDArray[np.int64]") -> dict[str, Any]:
-    """Return the confusion (rows: the truth) and precision, recall and F1 of each regime."""
+    """Return the confusion (rows: the truth), each regime's scores, and how late crises were seen.
+
+    ``crisis_delay_p90`` counts the candles after a crisis's first, None if there was no crisis or
+    a tenth of them was over unreported.
+    """
     import numpy as np
 
+    from adan_core.learning.regime_delays import onset_delays
     from adan_core.learning.regime_model import REGIMES
 
     counted = np.zeros((len(REGIMES), len(REGIMES)), dtype=np.int64)
@@ -202,44 +242,16 @@ def _compared(truth: "NDArray[np.int64]", answer: "NDArray[np.int64]") -> dict[s
             }
         )
     scores = [row["f1"] for row in rows if row["f1"] is not None]
-    return {"macro_f1": sum(scores) / len(scores), "regimes": rows}
-
-
-def _say(document: dict[str, Any], context: Context) -> None:
-    kind = "SIMULATED " if document["synthetic"] else ""
-    context.say(
-        f"{kind}{document['symbol']} {document['timeframe']}: {document['candles']:,} candles after "
-        f"{document['warming']:,} of warm-up, {document['switches_per_1000']:.1f} changes per 1000"
-    )
-    newest = document["newest"]
-    rows = [
-        (
-            row["regime"],
-            f"{row['share']:.1%}",
-            str(row["stays"]),
-            figure(row["mean_stay"], ".0f"),
-            f"{newest['probabilities'][row['regime']]:.1%}",
-        )
-        for row in document["regimes"]
-    ]
-    head = ("regime", "of the time", "stays", "mean stay (candles)", "probability now")
-    for line in table(head, rows):
-        context.say(line)
-    drivers = ", ".join(f"{name} {value:.2f}" for name, value in newest["drivers"].items())
-    context.say(f"now: {newest['regime']}; {drivers}")
-    if "truth" in document:
-        context.say(f"against the truth: macro-F1 {document['truth']['macro_f1']:.3f}, per candle")
-        names = [row["regime"] for row in document["truth"]["regimes"]]
-        measured = [
-            (
-                row["regime"],
-                *(f"{count:,}" for count in row["answers"]),
-                *(figure(row[name], ".3f") for name in ("precision", "recall", "f1")),
-            )
-            for row in document["truth"]["regimes"]
-        ]
-        for line in table(("truth \\ answer", *names, "precision", "recall", "F1"), measured):
-            context.say(line)
+    late = onset_delays(truth, answer, REGIMES.index(Regime.CRISIS))
+    # The next delay above, not one between two: the last crises may never have been reported.
+    slow = float(np.quantile(late, _SLOW, method="higher")) if late.size else None
+    return {
+        "macro_f1": sum(scores) / len(scores),
+        "regimes": rows,
+        "crises": len(late),
+        "crises_missed": int(np.isinf(late).sum()),
+        "crisis_delay_p90": None if slow is None or np.isinf(slow) else slow,
+    }
 
 
 def _write(path: Path, series: "CandleSeries", history: "RegimeHistory") -> None:

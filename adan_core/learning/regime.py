@@ -4,8 +4,8 @@ Each candle advances a handful of recurrences; figures relative to the market's 
 a small network, whose answer is one candle's evidence for each regime. A hidden Markov filter turns
 evidence into probabilities: how long regimes last and what follows them is in it, so that one
 candle against many does not flicker. What is reported changes only when another regime leads by a
-margin, a crisis by a large one. Network and transitions were fitted together on labelled simulated
-markets (other seeds than any test; none of them real) and frozen in ``regime_weights.json``.
+margin. Network and transitions were fitted together on labelled simulated markets (other seeds than
+any test; none of them real) and frozen in ``regime_weights.json`` by ``tests/tools/fit_regimes.py``.
 """
 
 from collections.abc import Mapping
@@ -19,20 +19,17 @@ from adan_core.accounting.compiled import compiled
 from adan_core.data.series import CandleSeries
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import DataError
-from adan_core.domain.market import Regime, RegimeReading
+from adan_core.domain.market import RegimeReading
 from adan_core.learning.regime_features import DRIVERS, FEATURES, features_step, fresh_state
 from adan_core.learning.regime_model import REGIMES, RegimeModel, believe, regime_model
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Another regime is reported once it is this much likelier than the one reported so far.
+# Another regime is reported once it is this much likelier than the one reported so far, a crisis
+# like any other. Chosen on simulated markets (seeds 70000-70027): with a larger lead for crises too
+# many of them were reported later than eight candles after their first.
 _LEAD = 0.1
-# A crisis must lead by more, and is over as soon as it is not the likeliest: of all tenths the
-# largest with which, on simulated markets (seeds 70000-70011), nine crises of ten are reported
-# within eight candles.
-_LEAD_OF_CRISIS = 0.6
-_CRISIS = REGIMES.index(Regime.CRISIS)
 
 
 @compiled
@@ -44,8 +41,7 @@ def _settle(probabilities: Floats, reported: int) -> int:
             likeliest = regime
     if reported < 0:
         return likeliest
-    lead = _LEAD_OF_CRISIS if likeliest == _CRISIS else 0.0 if reported == _CRISIS else _LEAD
-    return likeliest if probabilities[likeliest] > probabilities[reported] + lead else reported
+    return likeliest if probabilities[likeliest] > probabilities[reported] + _LEAD else reported
 
 
 @compiled
@@ -106,7 +102,8 @@ class RegimeHistory:
     """The detector's answer at every candle of a series.
 
     ``regimes`` (n,) indexes ``REGIMES``, -1 while warming; ``probabilities`` (n, regimes),
-    ``features`` (n, features) and ``drivers`` (n, drivers) are NaN there.
+    ``features`` (n, features) and ``drivers`` (n, drivers) are NaN there, ``features`` also while
+    the market stands still.
     """
 
     regimes: Integers

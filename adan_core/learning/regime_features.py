@@ -3,7 +3,11 @@
 Every figure is a logarithm of a ratio of two volatilities, or a move over the volatility before it:
 none knows the price, the currency or how volatile this market is in general. Volatility is taken
 from the candles' ranges, which tell several times as much as closes do (M. Parkinson, The extreme
-value method for estimating the variance of the rate of return, 1980).
+value method for estimating the variance of the rate of return, 1980). Candles are counted, not
+hours: after a gap in time the next candle follows the last one.
+
+While a market stands still nothing is learnt from it: how volatile it is when it moves is not known
+from its not moving, and a mean that sank meanwhile would take its first move for a crash.
 """
 
 from typing import Final
@@ -61,6 +65,7 @@ WARM_UP: Final = 480
 """Candles before the first reading: the market must have a past to compare with."""
 
 _PERIOD = 14.0
+_STANDSTILL = 24.0  # candles in a row without a range, after which the market stands still
 _BASELINE = 3000.0
 _SHORT_LAG = 12
 _LONG_LAG = 48
@@ -71,7 +76,7 @@ _QUIET = 0.2
 _LOUD = 0.8
 
 # The state, one float64 vector.
-_COUNT = 0
+_COUNT = 0  # candles that the means are of
 _PREVIOUS = 1
 _RANGES = 2  # mean ranges over 3, 8, 24 and 96 candles
 _SHADOWS = 6  # range less body, over 8 and 24
@@ -92,7 +97,9 @@ _SHORT_MEMORY = _DIRECTION + 9
 _LONG_MEMORY = _SHORT_MEMORY + 1 + _SHORT_LAG
 _BELIEF = _LONG_MEMORY + 1 + _LONG_LAG
 _CHANCES = _BELIEF + BELIEF_SIZE
-STATE_SIZE: Final = _CHANCES + LEVELS
+_SEEN = _CHANCES + LEVELS  # candles, standstills included
+_STILL = _SEEN + 1  # candles without a range until now
+STATE_SIZE: Final = _STILL + 1
 
 
 def fresh_state() -> Floats:
@@ -145,12 +152,19 @@ def features_step(  # noqa: PLR0915 - one statement per recurrence, in the order
         state[_LEVELS] = level
         state[_LEVELS + 1] = level
         return False
-    state[_COUNT] += 1.0
-    count = state[_COUNT]
+    state[_SEEN] += 1.0
+    warm = bool(state[_SEEN] >= WARM_UP)
     move = np.log(close / previous)
     body = abs(move)
     span = np.log(max(high, previous) / min(low, previous))
     shadow = span - body
+    state[_STILL] = state[_STILL] + 1.0 if span <= 0.0 else 0.0
+    if state[_STILL] > _STANDSTILL:
+        drivers[3] = 1.0
+        out[:] = np.nan
+        return warm
+    state[_COUNT] += 1.0
+    count = state[_COUNT]
     # The move is measured against the volatility before it, lest it hide behind itself.
     scale = _RANGE_TO_DEVIATION * state[_RANGES + 2]
     shock = max(-6.0, min(6.0, move / scale)) if scale > 0.0 else 0.0
@@ -185,7 +199,7 @@ def features_step(  # noqa: PLR0915 - one statement per recurrence, in the order
     state[_LEVELS + 1] += (level - state[_LEVELS + 1]) / 72.0
     if range_96 <= 0.0:
         out[:] = np.nan
-        return bool(count >= WARM_UP)
+        return warm
 
     deviation = _RANGE_TO_DEVIATION * range_96
     near = (level - state[_LEVELS]) / (deviation * np.sqrt(24.0))
@@ -220,7 +234,7 @@ def features_step(  # noqa: PLR0915 - one statement per recurrence, in the order
         np.log(span - 0.5 * body) if span > 0.0 else np.nan,
         chances,
     )
-    if count < WARM_UP:
+    if not warm:
         return False
 
     normal = np.exp(usual)

@@ -17,6 +17,7 @@ from adan_core.learning.regime_levels import LEVELS, Levels
 Floats = NDArray[np.float64]
 
 REGIMES: Final = tuple(Regime)
+_RANGE: Final = REGIMES.index(Regime.RANGE)
 CLIP: Final = 6.0
 """A figure counts for at most so many of its standard deviations."""
 STRONGEST: Final = 6.0
@@ -112,12 +113,15 @@ def believe(model: RegimeModel, features: Floats, probabilities: Floats) -> None
     """Let the regimes' ``probabilities``, shape (regimes,), learn from one candle's ``features``.
 
     The forward recursion of a hidden Markov model: what the transitions make of the probabilities,
-    times the evidence of the candle, to a sum of 1. NaN features are no evidence.
+    times the evidence of the candle, to a sum of 1. NaN features are those of a market that stands
+    still, which is strong evidence for a range: it neither goes anywhere nor is it volatile.
     """
     count = probabilities.shape[0]
     units = model.inner.shape[0]
     evidence = np.zeros(count)
-    if not np.isnan(features[0]):
+    if np.isnan(features[0]):
+        evidence[_RANGE] = STRONGEST
+    else:
         for regime in range(count):
             evidence[regime] = model.outer_bias[regime]
         scaled = np.empty(features.shape[0])

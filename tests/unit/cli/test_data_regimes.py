@@ -11,11 +11,15 @@ import pytest
 from adan_core.cli.main import main
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
+from adan_core.domain.market import Regime
+from adan_core.domain.time import iso
 from adan_core.learning.regime import detect_regimes
+from adan_core.learning.regime_delays import onset_delays
 from adan_core.learning.regime_features import WARM_UP
 from adan_core.learning.regime_model import REGIMES
 
 ROWS = 6000
+CRISIS = REGIMES.index(Regime.CRISIS)
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -61,6 +65,23 @@ def test_it_says_what_the_detector_says_and_how_often_it_is_right(
         [int(np.sum((truth == row) & (answer == column))) for column in range(len(REGIMES))]
         for row in range(len(REGIMES))
     ]
+    changes = np.flatnonzero(np.diff(answer == CRISIS, prepend=False, append=False)) + WARM_UP
+    stays = [tuple(pair) for pair in changes.reshape(-1, 2).tolist()]
+    series = market.candles(0, ROWS)
+    assert stays
+    assert document["crises"] == [
+        {
+            "start": int(series.close_time[first]),
+            "end": int(series.close_time[stop]) if stop < ROWS else None,
+            "candles": stop - first,
+            "change": series.close[stop - 1] / series.close[first - 1] - 1.0,
+        }
+        for first, stop in stays
+    ]
+    late = onset_delays(truth.astype(np.int64), answer, CRISIS)
+    assert document["truth"]["crises"] == len(late)
+    assert document["truth"]["crises_missed"] == np.isinf(late).sum()
+    assert document["truth"]["crisis_delay_p90"] == np.quantile(late, 0.9, method="higher")
     written = polars.read_parquet(output)
     assert written["regime"].null_count() == WARM_UP
     assert written["regime"][-1] == document["newest"]["regime"]
@@ -69,6 +90,33 @@ def test_it_says_what_the_detector_says_and_how_often_it_is_right(
     assert code == 0
     assert "SIMULATED BTC/SIM 5m" in out
     assert f"macro-F1 {document['truth']['macro_f1']:.3f}" in out
+    (strip,) = [line for line in out.splitlines() if line.startswith(" ") and " crisis " in line]
+    assert set(strip.split("crisis", 1)[1]) & set("░▒▓█")
+    newest = document["crises"][-1]
+    assert f"{iso(newest['start'])[:16]}  {iso(newest['end'])[:16]}" in out
+
+
+def test_a_market_that_stands_still_is_a_range_without_a_crisis(run: Run, tmp_path: Path) -> None:
+    still = tmp_path / "still.csv"
+    times = 1_700_000_100_000 + 300_000 * np.arange(600)
+    lines = [f"{time},1e-8,1e-8,1e-8,1e-8,0" for time in times.tolist()]
+    still.write_text("timestamp,open,high,low,close,volume\n" + "\n".join(lines) + "\n")
+    words = (
+        "regimes",
+        str(still),
+        "--symbol",
+        "BTC/USDT",
+        "--timeframe",
+        "5m",
+        "--on",
+        "stuck=warn",
+    )
+    code, out, err = run(*words, "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["crises"] == []
+    assert {row["regime"]: row["share"] for row in document["regimes"]}["range"] == 1.0
+    assert "no crisis was reported" in run(*words)[1]
 
 
 def test_labels_of_other_candles_are_refused(

@@ -12,6 +12,7 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Candle, Timeframe
 from adan_core.domain.errors import DataError
+from adan_core.domain.market import Regime
 from adan_core.learning.regime import RegimeDetector, detect_regimes
 from adan_core.learning.regime_features import DRIVERS, FEATURES, WARM_UP
 from adan_core.learning.regime_model import REGIMES, STRONGEST, believe, blank_model, regime_model
@@ -148,8 +149,9 @@ def test_a_memory_taken_anywhere_goes_on_to_the_bit(
         assert second.memory()[name].tobytes() == array.tobytes()
 
 
-def test_the_price_level_does_not_matter(simulated: CandleSeries) -> None:
-    own, other = detect_regimes(simulated), detect_regimes(scaled(simulated, 1024.0))
+@pytest.mark.parametrize("factor", [1024.0, 1e-10, 1e10])
+def test_the_price_level_does_not_matter(simulated: CandleSeries, factor: float) -> None:
+    own, other = detect_regimes(simulated), detect_regimes(scaled(simulated, factor))
     np.testing.assert_allclose(own.probabilities, other.probabilities, rtol=0.0, atol=1e-9)
 
 
@@ -170,14 +172,95 @@ def test_nothing_after_a_candle_changes_the_reading_at_it(
     np.testing.assert_array_equal(whole.probabilities[:cut], changed.probabilities[:cut])
 
 
-def test_a_market_that_stands_still_is_answered(simulated: CandleSeries) -> None:
+def test_a_market_that_stands_still_is_in_a_range(simulated: CandleSeries) -> None:
     detector = RegimeDetector(FIVE_MINUTES)
     reading = None
     for row in range(WARM_UP + 10):
         reading = detector.push(Candle(int(simulated.open_time[row]), 5.0, 5.0, 5.0, 5.0, 0.0))
     assert reading is not None
+    assert reading.regime is Regime.RANGE
     assert sum(reading.probabilities) == pytest.approx(1.0)
     assert dict(reading.drivers)["volatility ratio"] == 1.0
+
+
+def test_a_halt_is_a_range_and_what_was_known_before_it_is_known_after_it(
+    simulated: CandleSeries,
+) -> None:
+    """Trading stops for 1000 candles and goes on as it was: no crash is seen in its first move."""
+    at, still = 1200, 1000
+    times = simulated.open_time[0] + FIVE_MINUTES.duration * np.arange(len(simulated) + still)
+
+    def halted(prices: NDArray[np.float64]) -> NDArray[np.float64]:
+        halt = np.full(still, simulated.close[at - 1])
+        return np.concatenate((prices[:at], halt, prices[at:]))
+
+    history = detect_regimes(
+        dataclasses.replace(
+            simulated,
+            open_time=times,
+            open=halted(simulated.open),
+            high=halted(simulated.high),
+            low=halted(simulated.low),
+            close=halted(simulated.close),
+            volume=np.concatenate((simulated.volume[:at], np.zeros(still), simulated.volume[at:])),
+        )
+    )
+    assert (history.regimes[at + 40 : at + still] == REGIMES.index(Regime.RANGE)).all()
+    own = detect_regimes(simulated).regimes[at:]
+    after = history.regimes[at + still :]
+    crisis = REGIMES.index(Regime.CRISIS)
+    assert not ((after == crisis) & (own != crisis)).any()
+    assert np.mean(after == own) > 0.8
+
+
+def test_a_hole_in_time_is_not_seen(simulated: CandleSeries) -> None:
+    """Candles count, not hours: what comes after a hole follows what came before it."""
+    later = simulated.open_time + np.where(np.arange(len(simulated)) < 900, 0, 86_400_000)
+    own, other = (
+        detect_regimes(simulated),
+        detect_regimes(dataclasses.replace(simulated, open_time=later)),
+    )
+    assert own.probabilities.tobytes() == other.probabilities.tobytes()
+
+
+@given(count=st.integers(0, 50))
+def test_a_handful_of_candles_is_not_answered(simulated: CandleSeries, count: int) -> None:
+    few = simulated.slice(0, count)
+    assert (detect_regimes(few).regimes == -1).all()
+    assert RegimeDetector(FIVE_MINUTES).push_series(few) is None
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.sampled_from([0.0, 1e-12, 1e-3, 1.0, 20.0]),
+    dead=st.sampled_from([0.0, 0.5, 0.99]),
+)
+def test_whatever_a_market_does_it_is_answered_alike_in_a_stream_and_at_once(
+    simulated: CandleSeries, seed: int, size: float, dead: float
+) -> None:
+    """Prices from 1e-8 to 1e12, moves of nothing or of e to the 20, candles without a range."""
+    generator = np.random.default_rng(seed)
+    count = WARM_UP + 60
+    moves = size * generator.standard_normal(count) * (generator.random(count) >= dead)
+    close = np.exp(np.clip(np.cumsum(moves), np.log(1e-8), np.log(1e12)))
+    opened = np.concatenate((close[:1], close[:-1]))
+    series = dataclasses.replace(
+        simulated.slice(0, count),
+        open=opened,
+        high=np.maximum(opened, close),
+        low=np.minimum(opened, close),
+        close=close,
+        volume=np.zeros(count),
+    )
+    history = detect_regimes(series)
+    assert np.isfinite(history.drivers[WARM_UP:]).all()
+    np.testing.assert_allclose(history.probabilities[WARM_UP:].sum(axis=1), 1.0, atol=1e-9)
+    detector = RegimeDetector(FIVE_MINUTES)
+    assert detector.push_series(series.slice(0, WARM_UP)) is None
+    for row in range(WARM_UP, count):
+        reading = detector.push(series.candle(row))
+        assert reading is not None
+        assert reading.probabilities == tuple(history.probabilities[row])
 
 
 def test_a_candle_out_of_order_is_refused(simulated: CandleSeries) -> None:

@@ -16,9 +16,10 @@ from adan_core.data.synthetic import PARAMETERS, SimulatedMarket
 from adan_core.domain.candles import Timeframe
 from adan_core.domain.market import Regime
 from adan_core.learning.regime import detect_regimes
+from adan_core.learning.regime_delays import onset_delays
 from adan_core.learning.regime_features import WARM_UP
 from adan_core.learning.regime_model import REGIMES
-from tests.tools.regime_score import delays, f1_scores
+from tests.tools.regime_score import f1_scores
 
 pytestmark = pytest.mark.slow
 
@@ -44,19 +45,18 @@ def score(series: CandleSeries, truth: Labels, start: int) -> tuple[float, dict[
     return float(scores.mean()), dict(zip(map(str, REGIMES), scores.tolist(), strict=True))
 
 
-def test_macro_f1_is_at_least_85_percent_and_crises_are_seen_within_eight_candles() -> None:
+def test_macro_f1_is_at_least_85_percent_and_nine_of_ten_crises_are_seen_in_eight_candles() -> None:
     truth, answer = [], []
-    for seed in (31_001, 31_002, 31_003):
+    for seed in range(31_001, 31_005):
         series, labels = path(seed, 0, CANDLES)
         truth.append(labels[WARM_UP:])
         answer.append(detect_regimes(series).regimes[WARM_UP:])
     scores = f1_scores(np.concatenate(truth), np.concatenate(answer))
     assert scores.mean() >= 0.85, dict(zip(REGIMES, scores, strict=True))
     crisis = REGIMES.index(Regime.CRISIS)
-    late = np.concatenate([delays(*each, crisis) for each in zip(truth, answer, strict=True)])
-    # Nine of ten are aimed at, and met over 480 000 candles; so few crises tell it to +/- 6 %.
-    assert len(late) > 60
-    assert np.mean(late <= 8.0) >= 0.84
+    late = np.concatenate([onset_delays(*each, crisis) for each in zip(truth, answer, strict=True)])
+    assert len(late) > 90
+    assert np.quantile(late, 0.9, method="higher") <= 8.0
 
 
 @pytest.mark.usefixtures("louder")
