@@ -27,6 +27,7 @@ from adan_core.runtime.client import ScreenSettings, ScreenTheme
 from adan_tui import training_keys
 from adan_tui.actions import ACTIONS, allowed_keymap, bindings
 from adan_tui.bars import Footer, Header, Tabs
+from adan_tui.dialog import Palette
 from adan_tui.drawn import Drawn
 from adan_tui.inks import FIRST, inks
 from adan_tui.layout import LEFT, RIGHT, TABS, make_pane
@@ -385,6 +386,11 @@ class AdanApp(App[None], inherit_bindings=False):
         settings = self._view.settings
         self._view = replace(self._view, settings=replace(settings, utc=not settings.utc))
         self._tick()
+
+    def action_command_palette(self) -> None:
+        """Show every action by name."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_help(self) -> None:
         """Teach the keys."""

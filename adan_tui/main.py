@@ -1,6 +1,7 @@
 """The command ``adan-tui``: options, the terminal's fitness, the screen, and a clean end."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +26,12 @@ Without a terminal, use adan-core.
 """
 
 _REMOTE_FRAMES = "15"
+# A thread of the core that computes holds the interpreter for as long as this before the screen's
+# gets its turn, several times for one key. The usual 5 ms would make a key wait for tens of them.
+_TURN_SECONDS = 0.0005
+# Full collections look at every object while all threads wait, a tenth of a second each. The objects
+# that a start makes stay; what comes later and cannot go by itself is little, and may wait.
+_COLLECTIONS = (2_000, 20, 200)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,7 +123,12 @@ def _show(arguments: argparse.Namespace, *, far: bool) -> int:
     def open_session() -> "Session":
         from adan_core.runtime.client import open_client
 
-        return open_client(options)
+        session = open_client(options)
+        gc.freeze()
+        return session
+
+    sys.setswitchinterval(_TURN_SECONDS)
+    gc.set_threshold(*_COLLECTIONS)
 
     return run_screen(
         open_session, theme_name=arguments.theme, attached=arguments.attach, remote=far

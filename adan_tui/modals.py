@@ -7,18 +7,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from adan_core.domain.training import TrainingRequest
 from adan_core.runtime.client import ScreenSettings
 from adan_tui.actions import ACTIONS, key_name
+from adan_tui.dialog import Dialog
 from adan_tui.text import clean, wrap
 
 _CANCEL = Binding("escape", "dismiss", "Cancel", id="modal.cancel", tooltip="Close, change nothing")
 
 
-class TypedWord(ModalScreen[str | None]):
+class TypedWord(Dialog[str | None]):
     """Asks for one typed word and gives it back; nothing else closes it but Escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [_CANCEL]
@@ -78,7 +78,7 @@ def training_request(steps: str, seed: str, timeout: str, dataset: str) -> Train
     )
 
 
-class TrainingForm(ModalScreen[TrainingRequest | None]):
+class TrainingForm(Dialog[TrainingRequest | None]):
     """Asks what to train on and for how long; filled in with the settings' own values."""
 
     BINDINGS: ClassVar[list[BindingType]] = [_CANCEL]
@@ -121,7 +121,7 @@ class TrainingForm(ModalScreen[TrainingRequest | None]):
         self.dismiss(request)
 
 
-class Parting(ModalScreen[bool]):
+class Parting(Dialog[bool]):
     """Asks whether to leave although a training runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -143,7 +143,7 @@ class Parting(ModalScreen[bool]):
         self.dismiss(leave)
 
 
-class Help(ModalScreen[None]):
+class Help(Dialog[None]):
     """Teaches every key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

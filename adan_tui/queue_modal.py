@@ -6,10 +6,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from adan_core.domain.training import QueuedTraining
+from adan_tui.dialog import Dialog
 from adan_tui.text import clean
 
 _SHOWN = 8
@@ -23,7 +23,7 @@ def described(job: QueuedTraining) -> str:
     return f"{job.job_id}: {clean(what, 40)}, {asked.steps:,} steps, seed {asked.seed}{limit}"
 
 
-class CancelTraining(ModalScreen[int | None]):
+class CancelTraining(Dialog[int | None]):
     """Asks for the number of a training that waits, and gives it back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

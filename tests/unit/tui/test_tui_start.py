@@ -1,5 +1,6 @@
 """The command line of the screen, the terminals it refuses, themes, and the opening of a session."""
 
+import gc
 import os
 import pty
 import subprocess
@@ -299,3 +300,30 @@ def test_a_wardrobe_keeps_the_last_good_form_and_goes_round() -> None:
     assert len(worn) == 3
     assert wardrobe.after("fake-light") == "fake-dark"
     assert wardrobe.find("gone", "elsewhere")[0] == "fake-dark"
+
+
+def test_the_screen_gets_its_turn_soon_and_full_collections_leave_alone_what_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turn, collections = sys.getswitchinterval(), gc.get_threshold()
+    opened = FakeSession(FakeClient(live_snapshot()))
+    seen: list[tuple[float, int]] = []
+
+    def show(open_session: Callable[[], Session], **_: object) -> int:
+        assert open_session() is opened
+        seen.append((sys.getswitchinterval(), gc.get_freeze_count()))
+        return 0
+
+    monkeypatch.setattr(command, "run_screen", show)
+    monkeypatch.setattr("adan_core.runtime.client.open_client", lambda _: opened)
+    monkeypatch.setattr("adan_tui.terminal.refusal", lambda *_, **__: "")
+    try:
+        assert left([]) == 0
+        (interval, frozen), longest = seen[0], 0.001
+        assert interval <= longest
+        assert frozen > 0
+        assert gc.get_threshold()[2] > collections[2]
+    finally:
+        sys.setswitchinterval(turn)
+        gc.set_threshold(*collections)
+        gc.unfreeze()
