@@ -9,6 +9,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from adan_core.domain.errors import ConfigurationError
 from adan_core.learning.algorithms import build_learner
+from adan_core.learning.rollout import CompiledRollouts
 from adan_core.learning.training_plan import ComputeChoice
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def build_agent(
             "cpu, or a machine with a GPU and torch built for it",
         )
     agent = build_learner(environment, settings, seed, compute.device)
+    if isinstance(agent, CompiledRollouts):
+        # What collects must compute as what learns does.
+        agent.compiled_rollouts = compute.device == "cpu" and compute.precision == "float32"
     _compute_as(agent, compute)
     return agent
 

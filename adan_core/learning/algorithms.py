@@ -1,7 +1,8 @@
 """The learners by name, each built from the same settings by the libraries that keep them.
 
-PPO, A2C and SAC are Stable-Baselines3's, RecurrentPPO and QRDQN its contrib package's. All get the
-same tanh networks, so that one forward pass in numpy (``networks``) serves them.
+PPO, A2C and SAC are Stable-Baselines3's, RecurrentPPO and QRDQN its contrib package's; the first two
+are fed by compiled rollouts. All get the same tanh networks, so that one forward pass in numpy
+(``networks``) serves them.
 """
 
 from collections.abc import Callable
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from sb3_contrib import QRDQN, RecurrentPPO
-from stable_baselines3 import A2C, PPO, SAC
+from stable_baselines3 import SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from adan_core.domain.errors import ConfigurationError
 from adan_core.learning.networks import CONTINUOUS
+from adan_core.learning.rollout import CompiledA2C, CompiledPPO
 
 if TYPE_CHECKING:
     from adan_core.config.settings import Learning
@@ -65,7 +67,7 @@ def _ppo(
     networks: dict[str, Any],
     common: dict[str, Any],
 ) -> BaseAlgorithm:
-    return PPO(
+    return CompiledPPO(
         "MlpPolicy",
         environment,
         batch_size=settings.batch_size,
@@ -100,7 +102,9 @@ def _a2c(
     networks: dict[str, Any],
     common: dict[str, Any],
 ) -> BaseAlgorithm:
-    return A2C("MlpPolicy", environment, policy_kwargs=networks, **_on_policy(settings), **common)
+    return CompiledA2C(
+        "MlpPolicy", environment, policy_kwargs=networks, **_on_policy(settings), **common
+    )
 
 
 def _off_policy(settings: "Learning") -> dict[str, Any]:

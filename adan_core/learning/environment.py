@@ -1,6 +1,7 @@
 """The trading environment as gymnasium and as Stable-Baselines3 want it; the kernel is the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import gymnasium
@@ -12,14 +13,18 @@ from adan_core.accounting.sizing import DENIALS
 from adan_core.domain.errors import ConfigurationError
 from adan_core.learning.actions import exposures_of
 from adan_core.learning.environment_kernel import EnvironmentKernel
-from adan_core.learning.environment_options import EnvironmentOptions, Episodes
+from adan_core.learning.environment_options import EnvironmentOptions
+from adan_core.learning.inference import Layer
 from adan_core.learning.reward import REWARD_TERMS
+from adan_core.learning.rollout_kernel import Experience, actor_of, roll
 from adan_core.learning.segments import Segment
 from adan_core.learning.training_plan import TrainingPlan
 
 # Normalised columns are clipped to +/-10; the portfolio's lie within that by construction, save
 # the unrealised return of a position without take-profit, which the clip below bounds too.
 _BOUND = 100.0
+# Batches that may be played at once; more than two would leave each too little to be worth a thread.
+BATCHES = 2
 
 Floats = NDArray[np.float64]
 
@@ -141,7 +146,7 @@ class TradingVecEnv(VecEnv):
 
     The info of an ended copy carries ``terminal_observation`` and ``TimeLimit.truncated``.
     ``mean_reward`` is the mean learner's reward of the last ``EPISODES`` ended episodes,
-    ``reward_terms`` each term's mean per step over the newest whole ``TERM_STEPS`` of all copies.
+    ``reward_terms`` each term's mean per step over ``TERM_STEPS`` or more of all copies.
     """
 
     EPISODES = 100
@@ -162,30 +167,24 @@ class TradingVecEnv(VecEnv):
             self._actions.space(1),
         )
         self.kernel = kernel
-        self._targets = np.zeros(kernel.copies, dtype=np.float64)
+        self._exposures = np.array(exposures, dtype=np.float64)
+        self._batches = kernel.batches(BATCHES, self.EPISODES)
         self._infos: list[dict[str, Any]] = [{} for _ in range(kernel.copies)]
-        self._episodes = Episodes(
-            np.zeros(kernel.copies, dtype=np.float64),
-            np.full(self.EPISODES, np.nan, dtype=np.float64),
-            np.zeros(1, dtype=np.int64),
-            np.zeros(len(REWARD_TERMS), dtype=np.float64),
-            np.zeros_like(kernel.observations),
-        )
-        self._newly_ended = 0
+        self._players = ThreadPoolExecutor(max(len(self._batches) - 1, 1), "rollout")
         self._term_steps = 0
         self._recent_terms: dict[str, float] = {}
 
     @property
     def mean_reward(self) -> float | None:
         """Mean reward of the newest ended episodes; None before the first."""
-        rewards = self._episodes.ended
+        rewards = np.concatenate([batch.episodes.ended for batch in self._batches])
         known = rewards[~np.isnan(rewards)]
         return float(known.mean()) if known.size else None
 
     @property
-    def ended(self) -> int:
-        """How many copies' episodes ended in the newest step."""
-        return self._newly_ended
+    def done(self) -> NDArray[np.bool_]:
+        """Which copies' episodes ended in the newest step, (N,); a copy."""
+        return np.concatenate([batch.done for batch in self._batches])
 
     @property
     def reward_terms(self) -> dict[str, float]:
@@ -195,18 +194,21 @@ class TradingVecEnv(VecEnv):
     @property
     def denied(self) -> dict[str, int]:
         """How many actions could not be followed so far, by reason; only reasons that occurred."""
-        counts = zip(DENIALS, self.kernel.denials.tolist(), strict=True)
+        counted = sum((batch.copies.denials for batch in self._batches), self.kernel.denials)
+        counts = zip(DENIALS, counted.tolist(), strict=True)
         return {reason: count for reason, count in counts if reason and count}
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every array that changes as the copies run, by name; not copies."""
-        return {
-            **self.kernel.arrays,
-            "running_rewards": self._episodes.running,
-            "ended_rewards": self._episodes.ended,
-            "ended_count": self._episodes.number,
-        }
+        arrays: dict[str, NDArray[Any]] = self.kernel.arrays
+        for place, batch in enumerate(self._batches):
+            arrays[f"batch{place}.denials"] = batch.copies.denials
+            arrays[f"batch{place}.done"] = batch.done
+            arrays[f"batch{place}.running"] = batch.episodes.running
+            arrays[f"batch{place}.ended"] = batch.episodes.ended
+            arrays[f"batch{place}.number"] = batch.episodes.number
+        return arrays
 
     def reset(self) -> NDArray[np.float32]:
         """Start all copies, at places of their own, ending at different times."""
@@ -214,42 +216,85 @@ class TradingVecEnv(VecEnv):
             self.kernel.seed(self._seeds[0])
         self._reset_seeds()
         self.kernel.begin(np.ones(self.num_envs, dtype=np.bool_), stagger=True)
-        self._episodes.running[:] = 0.0
+        for batch in self._batches:
+            batch.episodes.running[:] = 0.0
+            batch.done[:] = True
         return self.kernel.observations.copy()
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Take the copies' actions: indices into the exposures, shape (N,), or numbers, (N, 1)."""
-        self._targets = self._actions.targets(actions)
+        targets = self._actions.targets(actions)
+        for batch, place in zip(self._batches, self._places(), strict=True):
+            batch.targets[:] = targets[place]
 
     def step_wait(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Step all copies; the copies that ended are already in their next episode."""
-        kernel = self.kernel
-        done = np.empty(self.num_envs, dtype=np.bool_)
-        self._newly_ended = kernel.advance(self._targets, done, self._episodes)
-        self._term_steps += 1
-        if self._term_steps == self.TERM_STEPS:
-            self._take_term_means()
-        infos = self._infos
-        if self._newly_ended:
+        kernel, infos = self.kernel, self._infos
+        ended = [kernel.advance(batch) for batch in self._batches]
+        self._count(1)
+        done = self.done
+        if any(ended):
             infos = list(infos)
+            last = np.concatenate([batch.episodes.last for batch in self._batches])
             for copy in np.flatnonzero(done).tolist():
                 infos[copy] = {
-                    "terminal_observation": self._episodes.last[copy].copy(),
+                    "terminal_observation": last[copy],
                     "TimeLimit.truncated": bool(kernel.truncated[copy]),
                 }
         return kernel.observations.copy(), kernel.rewards.copy(), done, infos
 
+    def roll(
+        self,
+        policy: tuple[Layer, ...],
+        value: tuple[Layer, ...],
+        gamma: float,
+        chances: NDArray[np.float32],
+        experience: Experience,
+    ) -> NDArray[np.float32]:
+        """Play a step per row of ``chances`` (steps, N), uniform in [0, 1), into ``experience``.
+
+        What ``step_async`` and ``step_wait`` would do so many times, by discrete actions, without
+        leaving compiled code; batches play side by side, and it makes no difference to any number
+        how many processors there are. Return the value, (N,), of what the copies see at the end.
+        """
+        final = np.zeros(self.num_envs, dtype=np.float32)
+        jobs = []
+        for batch, place in zip(self._batches, self._places(), strict=True):
+            actor = actor_of(policy, value, self._exposures, gamma)
+            part = Experience._make(array[:, place] for array in experience)
+            length, world = self.kernel.episode_length, self.kernel.world
+            jobs.append((actor, chances[:, place], length, world, batch, part, final[place]))
+        others = [self._players.submit(roll, *job) for job in jobs[1:]]
+        roll(*jobs[0])
+        for other in others:
+            other.result()
+        self._count(len(chances))
+        return final
+
+    def _places(self) -> Iterator[slice]:
+        first = 0
+        for batch in self._batches:
+            yield slice(first, first + len(batch.done))
+            first += len(batch.done)
+
+    def _count(self, steps: int) -> None:
+        self._term_steps += steps
+        if self._term_steps >= self.TERM_STEPS:
+            self._take_term_means()
+
     def _take_term_means(self) -> None:
-        sums = self._episodes.terms
-        means = sums / (self.TERM_STEPS * self.num_envs)
+        sums = sum((batch.episodes.terms for batch in self._batches), np.zeros(len(REWARD_TERMS)))
+        means = sums / (self._term_steps * self.num_envs)
         self._recent_terms = dict(zip(REWARD_TERMS, means.tolist(), strict=True))
-        sums[:] = 0.0
+        for batch in self._batches:
+            batch.episodes.terms[:] = 0.0
         self._term_steps = 0
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Let the threads that play batches end."""
+        self._players.shutdown()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of the batch once per copy; AttributeError if it has none."""

@@ -5,6 +5,7 @@ a copy at row ``t`` is taken at the close of candle ``t`` and carried out by ``s
 candle ``t + 1``. Nothing here knows gymnasium or the learner.
 """
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,7 @@ from adan_core.accounting.sizing import DENIALS
 from adan_core.domain.errors import ConfigurationError, DataError
 from adan_core.learning.environment_episodes import PORTFOLIO_SIZE, begin, begin_in_order, see
 from adan_core.learning.environment_options import (
+    Batch,
     Copies,
     EnvironmentOptions,
     Episodes,
@@ -56,7 +58,7 @@ _NOTHING: Final = 1e-12
 
 
 @compiled
-def _step(
+def step_all(
     targets: Floats,
     stop_losses: Floats,
     take_profits: Floats,
@@ -65,6 +67,7 @@ def _step(
     copies: Copies,
     outcome: Outcome,
 ) -> None:
+    """Carry every copy over one candle and write what it was worth and what is seen after it."""
     step_purses(
         copies.accounts,
         copies.place,
@@ -162,19 +165,13 @@ def _share(before: float, gain: float, gained: float) -> float:
 
 
 @compiled
-def _advance(
-    targets: Floats,
-    unsaid: Floats,
-    everybody: Flags,
-    done: Flags,
-    episode_length: int,
-    world: World,
-    copies: Copies,
-    outcome: Outcome,
-    episodes: Episodes,
-) -> int:
-    """Step all copies, begin anew those that ended, and return how many did; see ``Episodes``."""
-    _step(targets, unsaid, unsaid, everybody, world, copies, outcome)
+def advance(episode_length: int, world: World, batch: Batch) -> int:
+    """Step all copies of ``batch`` towards their targets, begin anew those that ended; return how many.
+
+    One call does all of it, since each costs about as much as twenty copies do.
+    """
+    copies, outcome, episodes, done = batch.copies, batch.outcome, batch.episodes, batch.done
+    step_all(batch.targets, batch.unsaid, batch.unsaid, batch.everybody, world, copies, outcome)
     ended = 0
     for copy in range(done.shape[0]):
         episodes.running[copy] += outcome.rewards[copy]
@@ -222,7 +219,7 @@ class EnvironmentKernel:
         self.economics = segments[0].economics
         self.capital = capital
         self.episode_length = episode_length
-        self._world = World(
+        self.world = World(
             tape,
             market,
             _spans(segments, episode_length, options.symbols),
@@ -283,44 +280,61 @@ class EnvironmentKernel:
 
     def begin(self, chosen: Flags, stagger: bool = False) -> None:
         """Start a new episode in each ``chosen`` copy; staggered ones end at different times."""
-        begin(chosen, self.episode_length, stagger, self._world, self._copies)
+        begin(chosen, self.episode_length, stagger, self.world, self._copies)
 
     def begin_in_order(self) -> None:
         """Start copy ``i`` at the first row of segment ``i``: a fixed tour, as validation needs."""
-        segments = len(self._world.economics)
+        segments = len(self.world.economics)
         if self.copies > segments:
             raise DataError(f"{self.copies} copies", f"one per segment, {segments}")
-        begin_in_order(self._everybody, self._world, self._copies)
+        begin_in_order(self._everybody, self.world, self._copies)
 
     def step(self, targets: Floats) -> None:
         """Carry every copy over one candle towards its target exposure (fraction of the cap)."""
-        _step(
+        step_all(
             targets,
             self._unsaid,
             self._unsaid,
             self._everybody,
-            self._world,
+            self.world,
             self._copies,
             self._outcome,
         )
 
-    def advance(self, targets: Floats, done: Flags, episodes: Episodes) -> int:
-        """Step, and begin anew the copies that ended, which ``done`` (N,) is made to tell.
+    def batches(self, most: int, remembered: int) -> tuple[Batch, ...]:
+        """Return the copies as up to ``most`` batches of whole purses, seen in place.
 
-        Return how many ended. One call does all of it, since each costs about as much as twenty
-        copies do.
+        Together they remember the newest ``remembered`` episodes. Each counts its own denials.
         """
-        return _advance(
-            targets,
-            self._unsaid,
-            self._everybody,
-            done,
-            self.episode_length,
-            self._world,
-            self._copies,
-            self._outcome,
-            episodes,
+        purses = self.copies // self.world.symbols
+        bounds = np.linspace(0, purses, min(most, purses) + 1).astype(int) * self.world.symbols
+        return tuple(
+            self._batch(slice(first, last), remembered // (len(bounds) - 1))
+            for first, last in pairwise(bounds.tolist())
         )
+
+    def _batch(self, place: slice, remembered: int) -> Batch:
+        copies = Copies._make(array[place] for array in self._copies)
+        size = len(copies.accounts)
+        return Batch(
+            copies._replace(denials=np.zeros_like(self.denials)),
+            Outcome._make(array[place] for array in self._outcome),
+            Episodes(
+                np.zeros(size, dtype=np.float64),
+                np.full(remembered, np.nan, dtype=np.float64),
+                np.zeros(1, dtype=np.int64),
+                np.zeros(len(REWARD_TERMS), dtype=np.float64),
+                np.zeros_like(copies.observations),
+            ),
+            np.zeros(size, dtype=np.float64),
+            np.zeros(size, dtype=np.bool_),
+            np.full(size, np.nan, dtype=np.float64),
+            np.ones(size, dtype=np.bool_),
+        )
+
+    def advance(self, batch: Batch) -> int:
+        """Step a batch of this kernel's to its targets, begin anew what ended; return how many did."""
+        return advance(self.episode_length, self.world, batch)
 
 
 def _spans(segments: tuple[Segment, ...], episode_length: int, symbols: int) -> Integers:

@@ -90,3 +90,19 @@ class Episodes(NamedTuple):
     number: Integers
     terms: Floats
     last: Singles
+
+
+class Batch(NamedTuple):
+    """Copies that are stepped one after the other, while another thread may step another batch.
+
+    ``targets`` (N,) are what the next step is asked for, ``done`` (N,) which copies ended in the
+    newest one. ``unsaid`` (N,) is NaN, ``everybody`` (N,) true.
+    """
+
+    copies: Copies
+    outcome: Outcome
+    episodes: Episodes
+    targets: Floats
+    done: Flags
+    unsaid: Floats
+    everybody: Flags

@@ -12,11 +12,11 @@ from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_core.learning.actions import levels_of
 from adan_core.learning.agent import learner_figures
 from adan_core.learning.checkpoint import Checkpoint, save_checkpoint
-from adan_core.learning.cut_off import CutOffs
 from adan_core.learning.environment import TradingVecEnv
 from adan_core.learning.learner_state import deciding_weights, learner_arrays, restore_learner
 from adan_core.learning.networks import network_from
-from adan_core.learning.selection import Validator
+from adan_core.learning.rollout import CompiledRollouts
+from adan_core.learning.selection import Selection, Validator
 from adan_core.learning.training_plan import TrainingOutcome
 from adan_core.resilience.memory import MemoryLevel, process_memory
 from adan_core.resilience.timeout import TimeoutManager
@@ -51,19 +51,15 @@ class TrainingWatch(BaseCallback):
         super().__init__()
         self._job = job
         self._environment = environment
-        self._validator = validator
         self._timeout = TimeoutManager(job.deadline, job.clock)
-        self._boundary: Checkpoint | None = None
+        self._selection = Selection(validator)
+        self._arrays: dict[str, NDArray[Any]] = {}
+        self._steps = -1  # of the newest rollout boundary; -1 before the first
         self._written = -1
         self._rollouts = 0
+        self._rollouts_then = 0  # at the newest boundary
         self._taken = 0
-        self._best: dict[str, NDArray[np.float32]] = {}
-        self._score = -np.inf
-        self._selected_at = 0
-        self._judged_at = -1
-        self._without_better = 0
         self._ending: Ending | None = None
-        self._cut_offs: CutOffs | None = None
         self._started = (0.0, 0)
         self._unwatched_since: float | None = None
         self._checkpoint_due = 0.0
@@ -76,19 +72,14 @@ class TrainingWatch(BaseCallback):
         restore_learner(agent, checkpoint.arrays)
         for name, array in self._environment.arrays.items():
             array[...] = checkpoint.arrays[_ENVIRONMENT + name]
-        self._best = {
+        weights = {
             name.removeprefix(_BEST): values
             for name, values in checkpoint.arrays.items()
             if name.startswith(_BEST)
         }
-        state = checkpoint.state
-        self._rollouts = int(state["rollouts"])
-        self._score = -np.inf if state["score"] is None else float(state["score"])
-        self._selected_at = int(state["selected_at"])
-        self._judged_at = int(state["judged_at"])
-        self._without_better = int(state["without_better"])
-        self._boundary = checkpoint
-        self._written = checkpoint.steps
+        self._selection.restore(weights, checkpoint.state)
+        self._rollouts = self._rollouts_then = int(checkpoint.state["rollouts"])
+        self._steps = self._written = checkpoint.steps
         self._end_early()
 
     @property
@@ -98,23 +89,28 @@ class TrainingWatch(BaseCallback):
 
     def outcome(self) -> TrainingOutcome:
         """Return how it ended; the weights are the untrained ones if no rollout was completed."""
-        steps = self._boundary.steps if self._boundary is not None else 0
         ending = self._ending or Ending(TrainingState.FINISHED, "finished")
+        best = self._selection
         return TrainingOutcome(
-            ending.state, steps, self._best, self._score, self._selected_at, ending.reason
+            ending.state,
+            max(self._steps, 0),
+            best.weights,
+            best.score,
+            best.selected_at,
+            ending.reason,
         )
 
     def finish(self, agent: BaseAlgorithm) -> None:
         """Settle a run that has no step left to take: the weights it ended with are judged, too."""
         self.model = agent
         self._at_boundary(last=True)
+        self._selection.close()
 
     # -- what the learner calls ---------------------------------------------------------------
 
     def _on_training_start(self) -> None:
         clock = self._job.clock
         self._started = (clock.monotonic(), self.model.num_timesteps)
-        self._cut_offs = CutOffs.of(self.model)
         self._checkpoint_due = clock.monotonic() + self._job.plan.learning.checkpoint_seconds
 
     def _on_rollout_start(self) -> None:
@@ -132,24 +128,17 @@ class TrainingWatch(BaseCallback):
             self._hold()
         if self._ending is None:
             self._ending = self._reason_to_end()
-        if self._cut_offs is not None:
-            seen = self.locals
-            if self._environment.ended:
-                self._cut_offs.note(seen["n_steps"], seen["dones"], seen["infos"])
-            if seen["n_steps"] + 1 == seen["n_rollout_steps"]:
-                self._cut_offs.settle(seen["rollout_buffer"].rewards, seen["rewards"])
-        return self._ending is None
-
-    def _on_rollout_end(self) -> None:
         self._unwatched_since = self._job.clock.monotonic()
+        return self._ending is None
 
     def _on_training_end(self) -> None:
         # A rollout that was broken off is forgotten: its boundary is what the checkpoint holds.
         if self._ending is None:
             self._at_boundary(last=True)
-            return
-        self._save()
-        self._publish(self._ending.state, self._ending.reason)
+        else:
+            self._save()
+            self._publish(self._ending.state, self._ending.reason)
+        self._selection.close()
 
     # -- pauses and ends ----------------------------------------------------------------------
 
@@ -181,10 +170,12 @@ class TrainingWatch(BaseCallback):
 
     def _end_early(self) -> None:
         limit = self._job.plan.learning.early_stop_validations
-        if limit is not None and self._without_better >= limit:
+        best = self._selection
+        # A judgement counts from the boundary after its own, whether it was known there or not.
+        if limit is not None and best.without_better >= limit and self._steps > best.judged_at:
             self._ending = Ending(
                 TrainingState.FINISHED,
-                f"finished early: no better validation score {self._without_better} times in a row",
+                f"finished early: no better validation score {best.without_better} times in a row",
             )
 
     def _watch_memory(self) -> None:
@@ -200,9 +191,15 @@ class TrainingWatch(BaseCallback):
 
     def _at_boundary(self, *, last: bool) -> None:
         """Between an update and the next rollout: judge, remember, and save if it is time."""
-        if last or self._rollouts % ROLLOUTS_PER_VALIDATION == 0:
+        self._steps, self._rollouts_then = self.model.num_timesteps, self._rollouts
+        self._selection.settle()
+        if not last:
+            self._end_early()
+        if self._ending is None and (last or self._rollouts % ROLLOUTS_PER_VALIDATION == 0):
             self._judge()
-        self._remember()
+        # A learner that is asked between steps may be told to end in the middle of a rollout, when
+        # this boundary has gone by; one that is asked before a rollout is still where it was.
+        self._arrays = {} if _asked_at_boundaries(self.model) else self._moving_arrays()
         now = self._job.clock.monotonic()
         if last or now >= self._checkpoint_due:
             self._save()
@@ -211,7 +208,6 @@ class TrainingWatch(BaseCallback):
             ending = self._ending or Ending(TrainingState.FINISHED, "finished")
             self._publish(ending.state, ending.reason)
             return
-        self._end_early()
         if self._ending is None:
             self._watch_memory()
         if self._ending is None and now >= self._report_due:
@@ -219,43 +215,33 @@ class TrainingWatch(BaseCallback):
             self._report_due = now + _REPORT_SECONDS
 
     def _judge(self) -> None:
-        steps = self.model.num_timesteps
-        if steps == self._judged_at:  # a run that goes on where it was judged
+        if self._steps == self._selection.judged_at:  # a run that goes on where it was judged
             return
         weights = deciding_weights(self.model)
         learning = self._job.plan.learning
         network = network_from(
             learning.algorithm.name, weights, levels_of(learning.exposures, learning.action)
         )
-        score = self._validator.score(network)
-        self._judged_at = steps
-        self._without_better += 1
-        if score > self._score:
-            self._score = score
-            self._best = weights
-            self._selected_at = steps
-            self._without_better = 0
+        self._selection.judge(self._steps, weights, network)
 
-    def _remember(self) -> None:
+    def _moving_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return copies of everything that the next step changes."""
         arrays: dict[str, NDArray[Any]] = learner_arrays(self.model)
         for name, array in self._environment.arrays.items():
             arrays[_ENVIRONMENT + name] = array.copy()
-        for name, values in self._best.items():
-            arrays[_BEST + name] = values
-        state = {
-            "rollouts": self._rollouts,
-            "score": self._score if np.isfinite(self._score) else None,
-            "selected_at": self._selected_at,
-            "judged_at": self._judged_at,
-            "without_better": self._without_better,
-        }
-        self._boundary = Checkpoint(self.model.num_timesteps, arrays, state)
+        return arrays
 
     def _save(self) -> None:
-        if self._boundary is not None and self._boundary.steps != self._written:
-            with self._timeout.saving():
-                save_checkpoint(self._job.folder.checkpoints, self._boundary)
-            self._written = self._boundary.steps
+        self._selection.settle()
+        if self._steps == self._written:
+            return
+        arrays = dict(self._arrays or self._moving_arrays())
+        for name, values in self._selection.weights.items():
+            arrays[_BEST + name] = values
+        state = {"rollouts": self._rollouts_then, **self._selection.state()}
+        with self._timeout.saving():
+            save_checkpoint(self._job.folder.checkpoints, Checkpoint(self._steps, arrays, state))
+        self._written = self._steps
 
     # -- records ------------------------------------------------------------------------------
 
@@ -266,7 +252,7 @@ class TrainingWatch(BaseCallback):
         job = self._job
         began, first = self._started
         elapsed = job.clock.monotonic() - began
-        done = self._boundary.steps if self._boundary is not None else 0
+        done, best = max(self._steps, 0), self._selection
         rate = (done - first) / elapsed if elapsed > 0.0 and done > first else None
         left = max(job.plan.steps - done, 0)
         figures = learner_figures(self.model)
@@ -291,12 +277,16 @@ class TrainingWatch(BaseCallback):
             clip_fraction=figures.get("train/clip_fraction"),
             reward_terms=self._environment.reward_terms,
             denied=self._environment.denied,
-            validation_score=_finite(self._score),
-            selected_at=self._selected_at if np.isfinite(self._score) else None,
+            validation_score=_finite(best.score),
+            selected_at=best.selected_at if np.isfinite(best.score) else None,
             reserve=None if self._timeout.remaining() is None else self._timeout.reserve,
             seed=job.plan.seed,
             profile=job.plan.profile,
         )
+
+
+def _asked_at_boundaries(learner: BaseAlgorithm) -> bool:
+    return isinstance(learner, CompiledRollouts) and learner.compiled_rollouts
 
 
 def _finite(value: float | None) -> float | None:

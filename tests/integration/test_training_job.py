@@ -33,13 +33,14 @@ from adan_core.learning import training_watch
 from adan_core.learning.agent import build_agent
 from adan_core.learning.checkpoint import Checkpoint, checkpoints, decode, save_checkpoint
 from adan_core.learning.compute import ComputeOptimizer, applied
-from adan_core.learning.cut_off import CutOffs
 from adan_core.learning.environment import training_environment
 from adan_core.learning.inference import Network, probabilities
 from adan_core.learning.lessons import Lesson, new_lesson, old_lesson, resolved, settings_of
 from adan_core.learning.market import feature_text, fit_normaliser, ladder_of, prepare_all
 from adan_core.learning.member import Member
 from adan_core.learning.reward import REWARD_TERMS
+from adan_core.learning.rollout import CompiledPPO
+from adan_core.learning.rollout_kernel import Experience
 from adan_core.learning.runs import RunFolder
 from adan_core.learning.selection import Validator
 from adan_core.learning.training import TrainingJob
@@ -169,11 +170,11 @@ def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bits(
 
 
 class _StopAfter(threading.Event):
-    """Is set once it was asked as often as there are steps to take first."""
+    """Is set once it was asked as often as there are whole rollouts to take first."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
-        self._left = steps // 16
+        self._left = steps // ROLLOUT
 
     def is_set(self) -> bool:
         self._left -= 1
@@ -205,7 +206,7 @@ class _Pause:
     """Is asked for at the boundary after ``steps``, and ends once ``waits`` waits have passed."""
 
     def __init__(self, steps: int, waits: int) -> None:
-        self._left = steps // 16
+        self._left = steps // ROLLOUT
         self._waits = waits
 
     def __call__(self) -> bool:
@@ -327,10 +328,11 @@ def test_early_stop_finishes_when_no_validation_is_better_and_says_so(
     assert stopped.state is TrainingState.STOPPED
     outcome = learn(lesson, run, resume=True, report=records.append)
     assert outcome.state is TrainingState.FINISHED
-    assert (outcome.steps, outcome.selected_at, outcome.score) == (4 * ROLLOUT, ROLLOUT, 1.0)
+    # The fourth rollout's judgement is known after the fifth, beside which it was made.
+    assert (outcome.steps, outcome.selected_at, outcome.score) == (5 * ROLLOUT, ROLLOUT, 1.0)
     assert "no better validation score 3 times in a row" in records[-1].message
     again = learn(lesson, run, resume=True)
-    assert (again.state, again.steps) == (TrainingState.FINISHED, 4 * ROLLOUT)
+    assert (again.state, again.steps) == (TrainingState.FINISHED, 5 * ROLLOUT)
     assert again.weights_hash == outcome.weights_hash
 
 
@@ -535,50 +537,55 @@ def test_a_run_goes_on_while_its_outside_file_grows_and_not_when_its_past_has_ch
 
 
 @pytest.mark.slow
-def test_a_cut_off_episode_is_valued_as_the_learner_itself_would(
+def test_a_compiled_rollout_is_the_one_that_the_learner_would_have_collected(
     settings: Settings, candles: CandleSeries, tmp_path: Path
 ) -> None:
-    """SB3's own way and ours write the same rewards into the rollout, as floats go."""
+    """Its actions, played step by step in a twin, give its observations, rewards and ends, to the bit.
+
+    What its networks said of them is what torch says, as floats go, cut-offs' values included.
+    """
+    short = settings.learning.model_copy(update={"episode_length": 3})
+    lesson = plan(settings.model_copy(update={"learning": short}), candles, tmp_path)
+    learning = lesson.plan.learning
+    agent = build_agent(training_environment(lesson.plan), learning, 0)
+    twin = training_environment(lesson.plan)
+    other = build_agent(twin, learning, 0)
+    assert isinstance(other, CompiledPPO)
+    untrained = other.policy
+    seen: dict[str, NDArray[np.float32]] = {}
 
     class Noting(BaseCallback):
-        def __init__(self, cut_offs: bool) -> None:
-            super().__init__()
-            self._ours = cut_offs
-            self._cut_offs: CutOffs | None = None
-            self.rewards = np.empty(0)
-            self.cut = self.newly = 0
-
-        def _on_training_start(self) -> None:
-            self._cut_offs = CutOffs.of(self.model) if self._ours else None
-
         def _on_step(self) -> bool:
-            seen = self.locals
-            self.newly = sum(one.get("TimeLimit.truncated", False) for one in seen["infos"])
-            self.cut += self.newly
-            if self._ours:
-                assert self._cut_offs is not None
-                self._cut_offs.note(seen["n_steps"], seen["dones"], seen["infos"])
-                if seen["n_steps"] + 1 == seen["n_rollout_steps"]:
-                    self._cut_offs.settle(seen["rollout_buffer"].rewards, seen["rewards"])
-                assert not any("terminal_observation" in one for one in seen["infos"])
             return True
 
         def _on_rollout_end(self) -> None:
-            assert isinstance(self.model, PPO)
-            self.rewards = self.model.rollout_buffer.rewards.copy()
+            assert isinstance(self.model, CompiledPPO)
+            buffer = self.model.rollout_buffer
+            seen.update((name, getattr(buffer, name).copy()) for name in Experience._fields)
 
-    short = settings.learning.model_copy(update={"episode_length": 3})
-    found: list[Noting] = []
-    for ours in (False, True):
-        lesson = plan(settings.model_copy(update={"learning": short}), candles, tmp_path)
-        environment = training_environment(lesson.plan)
-        agent = build_agent(environment, lesson.plan.learning, 0, lesson.plan.compute)
-        noting = Noting(ours)
-        agent.learn(ROLLOUT, callback=noting)
-        found.append(noting)
-    assert found[0].cut == found[1].cut > 3
-    assert found[0].newly > 0  # in the rollout's last step, too, whose rewards are not in it yet
-    np.testing.assert_allclose(found[1].rewards, found[0].rewards, rtol=0, atol=1e-5)
+    agent.learn(learning.copies * learning.steps_per_copy, callback=Noting())
+    observations, starts = twin.reset(), np.ones(learning.copies, dtype=np.bool_)
+    cut = 0
+    for step in range(learning.steps_per_copy):
+        np.testing.assert_array_equal(seen["observations"][step], observations)
+        np.testing.assert_array_equal(seen["episode_starts"][step], starts)
+        with torch.no_grad():
+            values, log_probs, _ = untrained.evaluate_actions(
+                torch.from_numpy(observations), torch.from_numpy(seen["actions"][step, :, 0])
+            )
+        np.testing.assert_allclose(seen["values"][step], values[:, 0], atol=2e-5)
+        np.testing.assert_allclose(seen["log_probs"][step], log_probs, atol=2e-5)
+        twin.step_async(seen["actions"][step, :, 0].astype(np.int64))
+        observations, rewards, starts, infos = twin.step_wait()
+        for copy in np.flatnonzero(starts).tolist():
+            if infos[copy]["TimeLimit.truncated"]:
+                cut += 1
+                last = torch.from_numpy(infos[copy]["terminal_observation"][None])
+                with torch.no_grad():
+                    rewards[copy] += learning.gamma * float(untrained.predict_values(last))
+        np.testing.assert_allclose(seen["rewards"][step], rewards, atol=2e-5)
+    assert cut > learning.copies
+    assert 0.2 < seen["actions"].mean() < 0.8  # both actions are tried, as an untrained policy does
 
 
 @pytest.mark.slow
