@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +100,8 @@ class Lifecycle:
         self._trusted = trusted
         self._shipped = shipped
         self._clock = clock
+        self._thread = threading.RLock()
+        self._nested = False
 
     def steps(self) -> tuple[Step, ...]:
         """Return every step, the oldest first; SecurityError where the chain or a signature breaks."""
@@ -141,7 +144,7 @@ class Lifecycle:
         SecurityError for a rise without a key to a state that no signed step ever gave it;
         ModelError if it is in that state already.
         """
-        with self._alone():
+        with self.alone():
             read = self._read()
             last = read[-1][1] if read else b""
             before = self._states(step for step, _ in read).get(
@@ -272,15 +275,24 @@ class Lifecycle:
         return {(step.model_id, step.model_digest): step.after for step in steps}
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from writing between a read and the write that follows from it."""
-        folder = private_folder(self._path.parent)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+    def alone(self) -> Iterator[None]:
+        """Keep others from changing a state between a read and the writes that follow from it.
+
+        It may be entered again by who is inside.
+        """
+        with self._thread:
+            if self._nested:
+                yield
+                return
+            folder = private_folder(self._path.parent)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self._nested = True
+                yield
+            finally:
+                self._nested = False
+                os.close(descriptor)
 
 
 def _bytes_of(path: Path) -> bytes:
