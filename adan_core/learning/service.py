@@ -78,8 +78,9 @@ class ServiceBook:
         ModelError if it is there already.
         """
         digest, market = self.registry.digest(model.model_id), market_of(model.card)
-        steps = [
-            self.lifecycle.record(
+        # Of two promotions at once each would else see the other's model in service, and retire it.
+        with self.lifecycle.alone():
+            raised = self.lifecycle.record(
                 model.model_id,
                 digest,
                 market,
@@ -89,31 +90,33 @@ class ServiceBook:
                 gates,
                 key,
             )
-        ]
-        for other, state in self._usable(market):
-            if other.model_id != model.model_id and state is after:
-                steps.append(self._lower(other, Cause.SUCCEEDED, f"succeeded by {model.model_id}"))
-        return tuple(steps)
+            succeeded = [
+                self._lower(other, Cause.SUCCEEDED, f"succeeded by {model.model_id}")
+                for other, state in self._usable(market)
+                if other.model_id != model.model_id and state is after
+            ]
+        return (raised, *succeeded)
 
     def step_down(self, model: ServiceModel, cause: Cause, why: str) -> Fall:
         """Take ``model`` out of service and put back the one before it, if any can be: else flat.
 
         ModelError if it is retired already. A candidate that was named to trade can be taken out, too.
         """
-        state = self.state(model.model_id)
-        if state is ModelState.RETIRED:
-            raise ModelError(f"model {model.model_id} is {state}", "one that may decide")
-        successor = self.successor(model)
-        step = self._lower(model, cause, why)
-        if successor is not None and self.state(successor.model_id) not in IN_SERVICE:
-            self.lifecycle.record(
-                successor.model_id,
-                self.registry.digest(successor.model_id),
-                market_of(successor.card),
-                ModelState.PAPER,
-                Cause.RESTORED,
-                f"{model.model_id} was {cause}",
-            )
+        with self.lifecycle.alone():
+            state = self.state(model.model_id)
+            if state is ModelState.RETIRED:
+                raise ModelError(f"model {model.model_id} is {state}", "one that may decide")
+            successor = self.successor(model)
+            step = self._lower(model, cause, why)
+            if successor is not None and self.state(successor.model_id) not in IN_SERVICE:
+                self.lifecycle.record(
+                    successor.model_id,
+                    self.registry.digest(successor.model_id),
+                    market_of(successor.card),
+                    ModelState.PAPER,
+                    Cause.RESTORED,
+                    f"{model.model_id} was {cause}",
+                )
         return Fall(step, successor)
 
     def successor(self, model: ServiceModel) -> ServiceModel | None:
