@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,5 +51,5 @@ def test_every_decision_whose_horizon_has_passed_counts_and_moves_count_again(
             said = [one for one in own if shown.lower <= one[0] < shown.upper]
             assert shown.count == len(said)
             if said:
-                np.testing.assert_allclose(shown.confidence, np.mean([one[0] for one in said]))
-                np.testing.assert_allclose(shown.frequency, np.mean([one[1] for one in said]))
+                assert shown.confidence == pytest.approx(np.mean([one[0] for one in said]))
+                assert shown.frequency == pytest.approx(np.mean([one[1] for one in said]))
