@@ -109,6 +109,7 @@ def _gates(figures: GateFigures, settings: Gates, for_live: bool) -> Iterator[Ga
         "not saturated",
         figures.saturated is False,
         why.get("saturated"),
+        "it is saturated: it does not decide" if figures.saturated else "it was not measured",
     )
     yield _gate(
         "leak check",
@@ -137,7 +138,10 @@ def _at_least(name: str, found: float | None, limit: float, form: str, why: str 
     )
 
 
-def _gate(name: str, found: str | None, limit: str, passed: bool, why: str | None) -> Gate:
+def _gate(
+    name: str, found: str | None, limit: str, passed: bool, why: str | None, otherwise: str = ""
+) -> Gate:
+    """Return one gate; ``why`` says why its figure is unknown, ``otherwise`` why a known one fails."""
     # A figure that is not known proves nothing, whatever else is claimed.
     passed = passed and found is not None
     if passed:
@@ -145,5 +149,5 @@ def _gate(name: str, found: str | None, limit: str, passed: bool, why: str | Non
     elif found is None:
         reason = why or "it was not measured"
     else:
-        reason = f"{found}, not {limit}"
+        reason = otherwise or f"{found}, not {limit}"
     return Gate(name, "N/A" if found is None else found, limit, passed, reason)

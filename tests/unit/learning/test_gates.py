@@ -47,7 +47,12 @@ def test_each_gate_says_no_by_itself_with_its_figure_and_limit(name: str) -> Non
     verdict = judge_gates(replace(GOOD, **{name: BAD[name]}), GATES, for_live=True)
     (failed,) = verdict.failed
     assert not verdict.passed
-    assert failed.reason == f"{failed.figure}, not {failed.limit}"
+    assert failed.reason == (
+        "it is saturated: it does not decide"
+        if name == "saturated"
+        else f"{failed.figure}, not {failed.limit}"
+    )
+    assert "not not" not in failed.reason
 
 
 @pytest.mark.parametrize("name", [one.name for one in fields(GateFigures)][:-1])
@@ -57,6 +62,8 @@ def test_what_is_not_known_passes_no_gate_and_says_why(name: str) -> None:
     (failed,) = judge_gates(unknown, GATES, for_live=True).failed
     if name != "saturated":  # its share is known, and so is said
         assert (failed.figure, failed.reason) == ("N/A", "nobody looked")
+    else:
+        assert failed.reason == "it was not measured"
 
 
 def test_nothing_measured_is_nothing_passed() -> None:
