@@ -20,6 +20,8 @@ _NORMAL: Final = NormalDist()
 _EULER: Final = 0.5772156649015329
 # A deviation this small beside the mean is rounding noise.
 _SAME: Final = 1e-12
+# Observations of all resamples that are laid out at a time, some tens of megabytes.
+_AT_ONCE: Final = 1_000_000
 
 
 class TooFewError(ValueError):
@@ -149,8 +151,8 @@ def bootstrap_interval(
     """
     observations = returns.shape[0]
     length = block_length(observations)
-    # Row by row where the whole would not fit: a long history has a million candles.
-    rows = max(1, min(samples, 20_000_000 // max(observations, 1)))
+    # A few rows at a time: a long history has a million candles, and each takes about 60 bytes a draw.
+    rows = max(1, min(samples, _AT_ONCE // max(observations, 1)))
     found: list[Floats] = []
     drawn = 0
     while drawn < samples:

@@ -1,6 +1,7 @@
 """What is said of chance, trials and dependence: known answers from the papers, and properties."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -110,3 +111,17 @@ def test_rows_that_do_not_vary_have_no_ratio_to_speak_of() -> None:
     ratios = sharpe_of_rows(np.array([[0.1, 0.1, 0.1], [0.1, 0.2, 0.3]]))
     assert ratios.tolist() == pytest.approx([0.0, 2.0])
     assert block_length(1_000) == 10
+
+
+def test_a_long_history_is_resampled_in_pieces_that_fit() -> None:
+    returns = np.random.default_rng(2).normal(0.0, 0.01, 150_000)
+    tracemalloc.start()
+    try:
+        found = bootstrap_interval(
+            returns, total_log_return, np.random.default_rng(3), samples=24, level=0.5
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 80e6
+    assert found.lower < found.estimate < found.upper
