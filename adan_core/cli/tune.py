@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from adan_core.config.settings import Settings
     from adan_core.data.series import CandleSeries
     from adan_core.data.split import Split
+    from adan_core.learning.executor import Executor
     from adan_core.learning.fold_run import FoldTask
     from adan_core.learning.recipe_run import RecipeRun
     from adan_core.learning.tuning import Assignment, Search, StudyResult
@@ -59,15 +60,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Search until the trials are done or somebody stops it, and print what was found."""
     from adan_core.data.store import CandleStore
+    from adan_core.learning.executor import local_executor
 
     _check(arguments)
     settings = context.settings()
     series = CandleStore(context.home.datasets).read(arguments.dataset)
     subject = _Subject(arguments, context, settings, series)
-    search = subject.search()
     stop = threading.Event()
     trials = arguments.trials or settings.tuning.trials
-    with _stopping(stop), _bar(context, trials) as shown:
+    # One pool for all trials: its processes import what learns once.
+    with (
+        local_executor(arguments.workers) as executor,
+        _stopping(stop),
+        _bar(context, trials) as shown,
+    ):
+        search = subject.search(executor)
 
         def told(result: "StudyResult") -> None:
             subject.look_at_trial(result)
@@ -120,14 +127,11 @@ class _Subject:
         purge = max(2, round(1.0 / (1.0 - settings.learning.gamma)))
         self.split: Split = last_split(series, settings, purge)
         self._context = context
-        self._workers: int | None = arguments.workers
 
-    def search(self) -> "Search":
+    def search(self, executor: "Executor") -> "Search":
         """Return the study, new or begun before."""
-        from adan_core.learning.executor import InProcess, LocalProcesses
         from adan_core.learning.tuning import Search
 
-        executor = InProcess() if self._workers == 1 else LocalProcesses(self._workers)
         return Search(
             self.study,
             self._context.home.studies / f"{self.study}.journal",
@@ -204,7 +208,7 @@ def _final(
 ) -> int:
     """Look at the test with the best settings, and print the judgement, whatever it is."""
     from adan_core.cli.walk_forward import walk_forward_lines
-    from adan_core.learning.executor import InProcess, LocalProcesses
+    from adan_core.learning.executor import local_executor
     from adan_core.learning.gates import judge_gates
     from adan_core.learning.leakcheck_verdict import leak_free
     from adan_core.learning.recipe_run import plan_run, work_out
@@ -234,13 +238,13 @@ def _final(
         planned.period(subject.series),
         arguments.look_again,
     )
-    executor = InProcess() if arguments.workers == 1 else LocalProcesses(arguments.workers)
 
     def done(_task: "FoldTask", failure: str) -> None:
         if not failure:
             taking.look()
 
-    results = work_out(planned, executor, done)
+    with local_executor(arguments.workers) as executor:
+        results = work_out(planned, executor, done)
     look = taking.look()
     unavailable: dict[str, str] = {}
     cache = context.cache(settings)

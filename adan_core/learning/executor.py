@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 from adan_core.domain.errors import AdanError, AlreadyRunning, UsageError
 from adan_core.resilience.files import exclusive_lock, private_folder
@@ -56,6 +56,12 @@ class InProcess:
 
     workers = 1
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        """Keep nothing: there are no processes to end."""
+
     def run(
         self, work: Callable[[Task], Result], tasks: Sequence[Task]
     ) -> Iterator[Finished[Task, Result]]:
@@ -65,11 +71,27 @@ class InProcess:
 
 
 class LocalProcesses:
-    """Processes of their own, one thread each; ``workers`` of them, at most as many as cores."""
+    """Processes of their own, one thread each; ``workers`` of them, at most as many as cores.
+
+    Used in a ``with`` block they stay from one ``run`` to the next, for importing what learns takes
+    seconds, and end with the block; else they end with each run.
+    """
 
     def __init__(self, workers: int | None = None) -> None:
+        self._keeping = False
+        self._kept: ProcessPoolExecutor | None = None
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         self.workers = max(1, min(workers or cores or 1, cores or 1))
+
+    def __enter__(self) -> Self:
+        self._keeping = True
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._keeping = False
+        if self._kept is not None:
+            _end(self._kept)
+            self._kept = None
 
     def run(
         self, work: Callable[[Task], Result], tasks: Sequence[Task]
@@ -90,10 +112,10 @@ class LocalProcesses:
         """Yield outcomes, and return the tasks that were at work when a process died."""
         suspects: list[Task] = []
         while waiting:
-            pool = self._pool(room)
+            pool, self._kept = self._kept or self._pool(room), None
             running: dict[Future[Finished[Task, Result]], Task] = {}
+            broken = False
             try:
-                broken = False
                 while not broken and (waiting or running):
                     # Never more than there is room for: what is not begun can still be dropped.
                     while waiting and len(running) < room:
@@ -108,7 +130,11 @@ class LocalProcesses:
                             yield future.result()
                 suspects += running.values()
             finally:
-                _end(pool)
+                # What is still at work is dropped, and its processes with it.
+                if self._keeping and not running and not broken:
+                    self._kept = pool
+                else:
+                    _end(pool)
         return suspects
 
     def _pool(self, room: int) -> ProcessPoolExecutor:
@@ -120,6 +146,11 @@ class LocalProcesses:
             for worker in [pool.submit(_nothing) for _ in range(room)]:
                 worker.result()
         return pool
+
+
+def local_executor(workers: int | None) -> InProcess | LocalProcesses:
+    """Return what works here, ``workers`` tasks at a time (None: one per core), to be used in ``with``."""
+    return InProcess() if workers == 1 else LocalProcesses(workers)
 
 
 @contextlib.contextmanager

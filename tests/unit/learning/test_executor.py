@@ -32,6 +32,19 @@ def full(number: int) -> int:
     raise OSError(errno.ENOSPC, "No space left on device", f"fold{number}")
 
 
+def pid(_number: int) -> int:
+    return os.getpid()
+
+
+def alive(process: int | None) -> bool:
+    assert process is not None
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def nature(_number: int) -> tuple[int, str, int]:
     return os.getpid(), os.environ["OMP_NUM_THREADS"], os.nice(0)
 
@@ -51,6 +64,23 @@ def test_a_worker_that_dies_fails_its_task_and_no_other() -> None:
     done = {one.task: one for one in LocalProcesses().run(fatal, range(5))}
     assert [done[task].result for task in (0, 1, 3, 4)] == [0, 1, 3, 4]
     assert done[2].failure == "its process ended without a word"
+
+
+@pytest.mark.slow
+def test_processes_stay_from_one_run_to_the_next_unless_one_is_cut_off_or_dies() -> None:
+    with LocalProcesses(1) as executor:
+        pids = [one.result for _ in range(2) for one in executor.run(pid, [0])]
+        assert pids[0] == pids[1] != os.getpid()
+        (dead,) = executor.run(fatal, [2])
+        assert dead.result is None
+        (after,) = executor.run(pid, [0])
+        assert after.result not in {None, pids[0]}
+        assert not alive(pids[0])
+    assert after.result is not None
+    assert not alive(after.result)
+    (alone,) = executor.run(pid, [0])
+    assert alone.result is not None
+    assert not alive(alone.result)
 
 
 @pytest.mark.slow
