@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from adan_core.accounting.compiled import CODE_VERSION
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.config.settings import Settings
@@ -22,9 +21,10 @@ from adan_core.learning.fold_run import (
     SLIPPAGE_STRESS,
     USUAL,
     FoldResult,
-    Trial,
+    trial_of,
 )
 from adan_core.learning.folds import folds
+from adan_core.learning.learning_version import learning_version
 from adan_core.learning.market import economics
 from adan_core.learning.walk_forward import Circumstances, Curves, WalkForward, judge
 
@@ -70,24 +70,13 @@ def _fold(
     targets: NDArray[np.float64] = np.repeat(luck.integers(0, 2, len(tested)), 40).astype(
         np.float64
     )
-    run = run_targets(
-        tested,
-        targets[: len(tested) - 1],
-        economics(settings, series.symbol),
-        settings.account.starting_capital,
-    )
+    costs = economics(settings, series.symbol)
+    run = run_targets(tested, targets[: len(tested) - 1], costs, settings.account.starting_capital)
     sure = luck.uniform(0.5, 0.8, 200)
-    trial = Trial(
-        log_returns=tuple(np.diff(np.log(run.equity)).tolist()),
-        targets=tuple(run.targets.tolist()),
-        exposure=tuple(run.exposure.tolist()),
-        trade_pnl=tuple(trade.pnl for trade in run.trades),
-        fees=run.fees,
-        traded=run.traded,
-    )
+    trial = trial_of(run, costs)
     return FoldResult(
         schema_version=FOLD_SCHEMA_VERSION,
-        code_version=CODE_VERSION,
+        code_version=learning_version(),
         fold=number,
         seed=seed,
         steps=1_000,

@@ -104,6 +104,7 @@ def _question(
 def _lines(judged: "Evaluation", look: "Look") -> list[str]:
     from adan_core.cli.figures import METRIC_ROWS, convention_lines, figure, table
     from adan_core.domain.time import iso
+    from adan_core.learning.closing_out import CLOSED_OUT
 
     kind = " (SIMULATED)" if judged.synthetic else ""
     names = [result.strategy for result in judged.results]
@@ -128,6 +129,7 @@ def _lines(judged: "Evaluation", look: "Look") -> list[str]:
             f"number {look.number} at this test part"
             + (f", this model's again (first looked at {look.first_at})" if look.repeated else "")
         ),
+        CLOSED_OUT,
         "",
         *table(["", *names], rows),
         "",

@@ -144,11 +144,10 @@ def _settings(arguments: argparse.Namespace, context: Context) -> "Settings":
 def _worked_out(
     planned: "RecipeRun", arguments: argparse.Namespace, context: Context, taking: "FirstLook"
 ) -> "tuple[FoldResult, ...]":
-    from adan_core.learning.executor import InProcess, LocalProcesses
+    from adan_core.learning.executor import local_executor
     from adan_core.learning.recipe_run import work_out
 
-    executor = InProcess() if arguments.workers == 1 else LocalProcesses(arguments.workers)
-    with _bar(context, len(planned.tasks)) as told:
+    with local_executor(arguments.workers) as executor, _bar(context, len(planned.tasks)) as told:
 
         def done(task: "FoldTask", failure: str) -> None:
             if not failure:
@@ -177,6 +176,7 @@ def walk_forward_lines(report: "WalkForward", verdict: "GateVerdict", looks: int
     """Yield a judgement for a person: the worst seed first, the gates last."""
     from adan_core.cli.figures import METRIC_ROWS, convention_lines, figure, table
     from adan_core.domain.time import iso
+    from adan_core.learning.closing_out import CLOSED_OUT
 
     kind = " (SIMULATED)" if report.synthetic else ""
     yield (
@@ -188,6 +188,7 @@ def walk_forward_lines(report: "WalkForward", verdict: "GateVerdict", looks: int
         f"net of {report.fee_rate:.2%} fee and {report.slippage_rate:.2%} slippage a side; "
         f"look number {looks} at this test period; recipe {report.recipe}"
     )
+    yield CLOSED_OUT
     yield ""
     shown = [
         (f"worst (s{report.seeds[0].seed})", report.seeds[0].metrics, report.seeds[0].by_regime),

@@ -68,6 +68,22 @@ class Decider(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPosition:
+    """What an account still holds at the end of a run.
+
+    ``cash`` is the account's, ``spent`` what of it went into this position, fees and funding
+    included, negative where a short brought it in; ``close`` the last close, which values it.
+    """
+
+    quantity: float
+    entry_price: float
+    opened_at: int
+    cash: float
+    spent: float
+    close: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Backtest:
     """What became of one account.
@@ -76,7 +92,8 @@ class Backtest:
     ``exposure`` shape (n - 1,): what was asked for at each close but the last, and the share of
     equity held one candle later. ``given`` (n - 1,) is what the behaviour engine made of each wish,
     ``denied`` (n - 1,) why it could not be followed: a code of ``sizing.DENIALS``. A position still
-    open at the end is valued at the last close, not closed.
+    ``open`` at the end is valued at the last close; ``closing_out.closed_out`` sells it, too.
+    ``protection`` are the stops that came with the targets, (n - 1,) each, NaN where none did.
     """
 
     symbol: str
@@ -90,6 +107,8 @@ class Backtest:
     bar_duration: int
     given: Floats = field(default_factory=lambda: np.empty(0, dtype=np.float64))
     denied: Integers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    open: OpenPosition | None = None
+    protection: tuple[Floats, Floats] | None = None
 
     def metrics(self) -> PerformanceMetrics:
         """Return the figures of the equity curve."""
@@ -203,18 +222,35 @@ def run_targets(
         trades,
     )
     close_time = series.open_time + series.timeframe.duration
+    closed = tuple(_trade(series, trades[index]) for index in range(count))
     return Backtest(
         symbol=series.symbol,
         close_time=close_time,
         equity=equity,
         targets=targets,
         exposure=exposure,
-        trades=tuple(_trade(series, trades[index]) for index in range(count)),
+        trades=closed,
         fees=float(rows[0, FEES]),
         traded=float(rows[0, TURNOVER]),
         bar_duration=series.timeframe.duration,
         given=given,
         denied=denied,
+        open=_open(series, rows[0], capital + sum(trade.pnl for trade in closed)),
+        protection=protection,
+    )
+
+
+def _open(series: CandleSeries, row: Floats, flat_cash: float) -> OpenPosition | None:
+    """Return what is held after the last candle; ``flat_cash`` is what there was before it."""
+    if row[QUANTITY] == 0.0:
+        return None
+    return OpenPosition(
+        quantity=float(row[QUANTITY]),
+        entry_price=float(row[AVERAGE]),
+        opened_at=int(series.open_time[int(row[OPENED])]),
+        cash=float(row[CASH]),
+        spent=flat_cash - float(row[CASH]),
+        close=float(series.close[-1]),
     )
 
 

@@ -4,7 +4,8 @@ A random strategy that trades more or less than the model says nothing about its
 for the same spells and stays out for the same spells has its turnover and its exposure, and nothing else.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,23 @@ from adan_core.learning.backtest import (
     run_targets,
     sma_cross_targets,
 )
-from adan_core.learning.evaluation import BUY_AND_HOLD, FLAT, SMA_CROSS
+from adan_core.learning.closing_out import closed_out
 from adan_core.learning.market import economics
+
+FLAT: Final = "flat"
+BUY_AND_HOLD: Final = "buy and hold"
+SMA_CROSS: Final = "sma cross"
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Stop-loss and take-profit, fractions of the entry, that a policy's decisions brought on average."""
+
+    stop_loss: float
+    take_profit: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,27 +82,43 @@ def plain_strategies(
     costs = economics(settings, series.symbol).unprotected()
     capital = settings.account.starting_capital
     known = series.slice(0, start + len(tested))
+    targets = {
+        FLAT: flat_targets(tested),
+        BUY_AND_HOLD: buy_and_hold_targets(tested),
+        SMA_CROSS: sma_cross_targets(known, start),
+    }
     return {
-        FLAT: run_targets(tested, flat_targets(tested), costs, capital),
-        BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), costs, capital),
-        SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), costs, capital),
+        name: closed_out(run_targets(tested, own, costs, capital), costs)
+        for name, own in targets.items()
     }
 
 
 def random_spells(
-    tested: CandleSeries, usual: Backtest, settings: Settings, own_return: float
+    tested: CandleSeries,
+    usual: Backtest,
+    settings: Settings,
+    own_return: float,
+    protection: Protection | None,
 ) -> Chance:
-    """Return what ``usual``'s own spells earn in random order, under its own stops and costs."""
+    """Return what ``usual``'s own spells earn in random order, under its own stops and costs.
+
+    ``protection`` is what came with its decisions; None: that of the settings.
+    """
     costs = economics(settings, tested.symbol)
+    if protection is not None:
+        costs = replace(costs, stop_loss=protection.stop_loss, take_profit=protection.take_profit)
     held, generator = in_force(usual.targets), np.random.default_rng(1)
     drawn = np.array(
         [
             log_return_of(
-                run_targets(
-                    tested,
-                    shuffled_spells(held, generator),
+                closed_out(
+                    run_targets(
+                        tested,
+                        shuffled_spells(held, generator),
+                        costs,
+                        settings.account.starting_capital,
+                    ),
                     costs,
-                    settings.account.starting_capital,
                 )
             )
             for _ in range(settings.judgement.random_draws)

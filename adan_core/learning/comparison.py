@@ -14,6 +14,7 @@ from adan_core.domain.errors import DataError, ModelError
 from adan_core.domain.time import Milliseconds
 from adan_core.learning.backtest import Backtest, run_policy
 from adan_core.learning.bundle import ServiceModel
+from adan_core.learning.closing_out import closed_out
 from adan_core.learning.evaluation import judging_period
 from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.metrics import PerformanceMetrics
@@ -84,12 +85,16 @@ def compare(
         raise DataError(f"{len(series)} candles of {series.symbol}", "enough to compare on")
     costs = economics(settings, series.symbol)
     tested = known.slice(start, len(known))
+    capital = settings.account.starting_capital
     runs = [
-        run_policy(
-            tested,
-            segment(known, frame, model.normaliser, costs, start, len(known)),
-            model.open_policy(),
-            settings.account.starting_capital,
+        closed_out(
+            run_policy(
+                tested,
+                segment(known, frame, model.normaliser, costs, start, len(known)),
+                model.open_policy(),
+                capital,
+            ),
+            costs,
         )
         for model, frame in zip(models, frames, strict=True)
     ]

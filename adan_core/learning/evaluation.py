@@ -16,16 +16,11 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.split import Period, split_by_fractions
 from adan_core.domain.errors import DataError, ModelError
 from adan_core.domain.time import Milliseconds, iso
-from adan_core.learning.backtest import (
-    Backtest,
-    buy_and_hold_targets,
-    flat_targets,
-    run_policy,
-    run_targets,
-    sma_cross_targets,
-)
+from adan_core.learning.backtest import Backtest, run_policy
+from adan_core.learning.baselines import plain_strategies
 from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.calibration import Reliability
+from adan_core.learning.closing_out import closed_out
 from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.metrics import PerformanceMetrics
 from adan_core.learning.regime import detect_regimes
@@ -35,9 +30,6 @@ from adan_core.learning.witness import Witness
 EVALUATION_SCHEMA_VERSION = 1
 
 MODEL: Final = "model"
-FLAT: Final = "flat"
-BUY_AND_HOLD: Final = "buy and hold"
-SMA_CROSS: Final = "sma cross"
 
 # requirements.md: one action more than 99 % of the time, or entropy near 0, is no policy. The
 # entropy meant is that of the actions taken: a policy that is sure of itself both ways is one.
@@ -60,7 +52,7 @@ class RegimeResult:
 
 @dataclass(frozen=True, slots=True)
 class StrategyResult:
-    """One strategy over the test part, net of costs; only the model trades with protection."""
+    """One strategy over the test part, net of costs, its way out included; only the model has stops."""
 
     strategy: str
     metrics: PerformanceMetrics
@@ -191,13 +183,11 @@ def evaluated_run(
     part = segment(known, frame, model.normaliser, costs, start, period.stop)
     tested = known.slice(start, period.stop)
     capital = settings.account.starting_capital
-    plain = costs.unprotected()
     witness = Witness(model.open_policy())
+    played = run_policy(tested, part, witness, capital)
     runs = {
-        MODEL: run_policy(tested, part, witness, capital),
-        FLAT: run_targets(tested, flat_targets(tested), costs, capital),
-        BUY_AND_HOLD: run_targets(tested, buy_and_hold_targets(tested), plain, capital),
-        SMA_CROSS: run_targets(tested, sma_cross_targets(known, start), plain, capital),
+        MODEL: closed_out(played, costs),
+        **plain_strategies(series, tested, settings, start),
     }
     regimes = regimes_of(known, cache)[start : period.stop - 1]
     results = tuple(

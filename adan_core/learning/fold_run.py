@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adan_core.accounting.account import PORTFOLIO_COLUMNS
-from adan_core.accounting.compiled import CODE_VERSION
 from adan_core.config.profile_settings import ALL_PROFILES, PROFILES
 from adan_core.config.settings import Settings
 from adan_core.data.features import FeatureSet
@@ -27,8 +26,11 @@ from adan_core.domain.errors import DataError
 from adan_core.domain.time import Milliseconds, SystemClock
 from adan_core.domain.training import TrainingProgress
 from adan_core.learning.backtest import Backtest, run_policy
+from adan_core.learning.baselines import Protection
 from adan_core.learning.calibration import Reliability
+from adan_core.learning.closing_out import closed_out
 from adan_core.learning.ensemble import EnsemblePolicy
+from adan_core.learning.learning_version import learning_version
 from adan_core.learning.lessons import Lesson, member_card, new_lesson, voting_rules
 from adan_core.learning.market import economics, segment, with_external
 from adan_core.learning.member import Member, places_of
@@ -41,7 +43,7 @@ from adan_core.learning.witness import Witness
 from adan_core.resilience.deadline import Deadline
 from adan_core.resilience.files import private_folder, write_atomically
 
-FOLD_SCHEMA_VERSION = 3
+FOLD_SCHEMA_VERSION = 4
 
 USUAL, FEE_STRESS, SLIPPAGE_STRESS = "usual costs", "fee stress", "slippage stress"
 
@@ -77,7 +79,10 @@ class Trial:
     """What became of one account over one test, candle by candle.
 
     ``log_returns``, ``targets`` (NaN where it stayed as it was: None) and ``exposure`` have one
-    entry per candle but the first; ``trade_pnl`` one per closed trade, in quote currency.
+    entry per candle but the first; ``trade_pnl`` one per closed trade, in quote currency. What is
+    open at the end is valued at the last close in ``log_returns``; ``exit_return`` is what closing it
+    there costs, a log-return, and the other figures have it closed. ``protection`` is the mean of the
+    stops that came with its decisions, None where none did.
     """
 
     log_returns: tuple[float, ...]
@@ -86,6 +91,15 @@ class Trial:
     trade_pnl: tuple[float, ...]
     fees: float
     traded: float
+    exit_return: float
+    protection: Protection | None
+
+    @property
+    def net_log_returns(self) -> NDArray[np.float64]:
+        """The log-returns with the way out paid for in the last one, shape (n - 1,)."""
+        returns = np.array(self.log_returns, dtype=np.float64)
+        returns[-1] += self.exit_return
+        return returns
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +151,7 @@ def finished(task: FoldTask) -> FoldResult | None:
     except (OSError, msgspec.DecodeError):
         return None
     made_by = (result.schema_version, result.code_version)
-    return result if made_by == (FOLD_SCHEMA_VERSION, CODE_VERSION) else None
+    return result if made_by == (FOLD_SCHEMA_VERSION, learning_version()) else None
 
 
 def _learn(
@@ -207,10 +221,10 @@ def _try(
         )
         witnesses[name] = Witness(policy)
         run = run_policy(tested, part, witnesses[name], settings.account.starting_capital)
-        trials[name] = _trial(run)
+        trials[name] = trial_of(run, own)
     return FoldResult(
         schema_version=FOLD_SCHEMA_VERSION,
-        code_version=CODE_VERSION,
+        code_version=learning_version(),
         fold=task.fold,
         seed=task.seed,
         steps=task.steps,
@@ -241,13 +255,26 @@ def _with_costs(usual: Economics, fee_rate: float, slippage_rate: float) -> Econ
     )
 
 
-def _trial(run: Backtest) -> Trial:
+def trial_of(run: Backtest, costs: Economics) -> Trial:
+    """Return what became of ``run``, with what is open at its end closed under ``costs``."""
     returns: NDArray[np.float64] = np.diff(np.log(run.equity))
+    closed = closed_out(run, costs)
     return Trial(
         log_returns=tuple(returns.tolist()),
         targets=tuple(None if np.isnan(target) else target for target in run.targets.tolist()),
         exposure=tuple(run.exposure.tolist()),
-        trade_pnl=tuple(trade.pnl for trade in run.trades),
-        fees=run.fees,
-        traded=run.traded,
+        trade_pnl=tuple(trade.pnl for trade in closed.trades),
+        fees=closed.fees,
+        traded=closed.traded,
+        exit_return=float(np.log(closed.equity[-1] / run.equity[-1])),
+        protection=_mean_protection(run),
     )
+
+
+def _mean_protection(run: Backtest) -> Protection | None:
+    if run.protection is None:
+        return None
+    stop_losses, take_profits = (own[np.isfinite(own)] for own in run.protection)
+    if not len(stop_losses) or not len(take_profits):
+        return None
+    return Protection(float(stop_losses.mean()), float(take_profits.mean()))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from adan_core.accounting.compiled import CODE_VERSION
 from adan_core.domain.errors import ModelError
 from adan_core.domain.time import SystemClock
 from adan_core.learning.executor import Executor
+from adan_core.learning.learning_version import learning_version
 from adan_core.learning.proof import PROOF_SCHEMA_VERSION, ProofTask, SeedProof, prove_seed
 from adan_core.resilience.files import private_folder, write_atomically
 
@@ -27,7 +27,7 @@ class ProofShelf:
         question = msgspec.json.encode(
             [
                 PROOF_SCHEMA_VERSION,
-                CODE_VERSION,
+                learning_version(),
                 task.settings.model_dump(mode="json"),
                 task.features,
                 [task.size.accounts, task.size.candles],

@@ -9,8 +9,10 @@ import yaml
 from adan_core.config.settings import Settings
 from adan_core.data.split import Period
 from adan_core.domain.time import iso
+from adan_core.learning.baselines import BUY_AND_HOLD
 from adan_core.learning.calendar_returns import monthly_returns
-from adan_core.learning.evaluation import BUY_AND_HOLD, RegimeResult
+from adan_core.learning.closing_out import CLOSED_OUT
+from adan_core.learning.evaluation import RegimeResult
 from adan_core.learning.gates import GateVerdict
 from adan_core.learning.metric_rows import METRICS
 from adan_core.learning.metrics import PerformanceMetrics
@@ -92,8 +94,8 @@ def _head(report: WalkForward, look: int) -> Iterator[str]:
     yield (
         f'<p class="note">Net of {report.fee_rate:.2%} fee and {report.slippage_rate:.2%} slippage a '
         f"side. Look number {look} at this test period. Recipe {escape(report.recipe)}, candles "
-        f"{escape(report.data_hash[:16])}. Each fold begins flat with the starting capital; their "
-        "tests are joined.</p>"
+        f"{escape(report.data_hash[:16])}. Each fold begins flat with the starting capital, and "
+        f"{CLOSED_OUT}; their tests are joined.</p>"
     )
 
 

@@ -20,7 +20,7 @@ from matplotlib.typing import RcKeyType
 from numpy.typing import NDArray
 
 from adan_core.domain.time import DAY
-from adan_core.learning.evaluation import BUY_AND_HOLD
+from adan_core.learning.baselines import BUY_AND_HOLD
 from adan_core.learning.regime_model import REGIMES
 from adan_core.learning.walk_forward import Curves
 

@@ -191,5 +191,5 @@ def _suggest(trial: Trial, key: str, own: Range) -> float | int | str:
 
 def score_of(result: FoldResult) -> float:
     """Return the net log-return per 1000 candles of a fold's own test."""
-    returns = result.trials[USUAL].log_returns
-    return 1000.0 * sum(returns) / len(returns)
+    returns = result.trials[USUAL].net_log_returns
+    return 1000.0 * float(returns.sum()) / len(returns)

@@ -1,8 +1,9 @@
 """A way of learning judged over the whole history: folds in time, several seeds, chance and stress.
 
 The tests of all folds follow each other and are joined, one curve per seed. Each fold begins with the
-starting capital and flat; what is open at its end is valued at the last close. Nothing here is chosen
-by what it finds: the median seed stands for the whole, and the worst is named before any best.
+starting capital and flat; what is open at its end is closed at the last close, as it is for all that a
+model is compared with. Nothing here is chosen by what it finds: the median seed stands for the whole,
+and the worst is named before any best.
 """
 
 import math
@@ -20,16 +21,18 @@ from adan_core.data.split import Split
 from adan_core.domain.errors import DataError
 from adan_core.learning.backtest import Backtest, buy_and_hold_targets, run_targets
 from adan_core.learning.baselines import (
+    BUY_AND_HOLD,
+    FLAT,
     Chance,
+    Protection,
     in_force,
     log_return_of,
     plain_strategies,
     random_spells,
 )
 from adan_core.learning.calibration import Reliability, pooled
+from adan_core.learning.closing_out import closed_out
 from adan_core.learning.evaluation import (
-    BUY_AND_HOLD,
-    FLAT,
     RegimeResult,
     StrategyResult,
     by_regime,
@@ -222,7 +225,9 @@ def judge(
         ),
         excess=excess,
         stressed_excess=stressed_excess,
-        chance=random_spells(tested, usual, settings, own_return),
+        chance=random_spells(
+            tested, usual, settings, own_return, _protection(results, median.seed)
+        ),
         probabilistic_sharpe=probabilistic,
         deflated_sharpe=deflated,
         sharpe_interval=sharpe_interval,
@@ -252,6 +257,18 @@ def judge(
     return report, curves
 
 
+def _protection(results: Sequence[FoldResult], seed: int) -> Protection | None:
+    """Return the mean stops of one seed's decisions over all folds; None where none brought any."""
+    own = [one.trials[USUAL].protection for one in results if one.seed == seed]
+    known = [one for one in own if one is not None]
+    if not known:
+        return None
+    return Protection(
+        stop_loss=float(np.mean([one.stop_loss for one in known])),
+        take_profit=float(np.mean([one.take_profit for one in known])),
+    )
+
+
 def _by_seed(results: Sequence[FoldResult], folds: int) -> dict[int, list[FoldResult]]:
     found: dict[int, list[FoldResult]] = {}
     for one in sorted(results, key=lambda each: (each.seed, each.fold)):
@@ -268,7 +285,7 @@ def _by_seed(results: Sequence[FoldResult], folds: int) -> dict[int, list[FoldRe
 
 def _joined(tested: CandleSeries, trials: Sequence[Trial], capital: float) -> Backtest:
     """Return the tests of all folds as one run over ``tested``; DataError if candles are missing."""
-    returns = np.concatenate([np.array(one.log_returns) for one in trials])
+    returns = np.concatenate([one.net_log_returns for one in trials])
     if len(returns) != len(tested) - 1:
         raise DataError(
             f"{len(returns)} returns for {len(tested)} candles", "one per candle but one"
@@ -342,8 +359,9 @@ def _stressed_excess(
     usual = economics(settings, tested.symbol).unprotected()
     fee = usual.costs.fee_rate * settings.judgement.stressed_fee
     stressed = replace(usual, costs=replace(usual.costs, fee_rate=fee))
-    holding = run_targets(
-        tested, buy_and_hold_targets(tested), stressed, settings.account.starting_capital
+    capital = settings.account.starting_capital
+    holding = closed_out(
+        run_targets(tested, buy_and_hold_targets(tested), stressed, capital), stressed
     )
     own = sorted(one.stressed[FEE_STRESS] for one in judged)[(len(judged) - 1) // 2]
     return {FLAT: own, BUY_AND_HOLD: own - log_return_of(holding)}

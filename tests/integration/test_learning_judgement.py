@@ -14,10 +14,9 @@ from adan_core.data.series import CandleSeries
 from adan_core.data.split import split_by_fractions
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.errors import ModelError
+from adan_core.learning.baselines import BUY_AND_HOLD, FLAT
 from adan_core.learning.bundle import ServiceModel
 from adan_core.learning.evaluation import (
-    BUY_AND_HOLD,
-    FLAT,
     MODEL,
     evaluate,
     judge_saturation,

@@ -105,6 +105,10 @@ class Walked:
     learnt: dict[int, tuple[Lesson, TrainingOutcome]]
     equity: NDArray[np.float64]
 
+    def exit_return(self, fold: int) -> float:
+        """Return what the judgement takes off for closing what fold ``fold`` holds at its end."""
+        return self.results[fold].trials[USUAL].exit_return
+
     def model(self, fold: int) -> ServiceModel:
         """Return what fold ``fold`` would have sealed."""
         lesson, outcome = self.learnt[fold]
@@ -181,6 +185,10 @@ def test_a_whole_walk_forward_has_one_equity(way: Mode | str, walked: Walked) ->
         for fold in range(len(walked.tasks))
     ]
     capital = walked.settings.account.starting_capital
+    # The judgement closes at a fold's end what the others go on holding.
+    for fold, piece in enumerate(pieces):
+        piece[-1] *= np.exp(walked.exit_return(fold))
+    assert min(map(walked.exit_return, range(len(pieces)))) < 0.0
     np.testing.assert_allclose(joined(pieces, capital), walked.equity, rtol=1e-9, atol=0.0)
     assert len(walked.equity) == CANDLES - walked.tasks[0].split.test.start
     # It did trade, in each fold, or nothing would have been compared.

@@ -33,8 +33,9 @@ from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.time import SystemClock
 from adan_core.domain.training import TrainingProgress
 from adan_core.learning.backtest import Backtest
+from adan_core.learning.baselines import FLAT
 from adan_core.learning.bundle import ServiceModel
-from adan_core.learning.evaluation import FLAT, Evaluation, evaluated_run
+from adan_core.learning.evaluation import Evaluation, evaluated_run
 from adan_core.learning.expectation import Expectation, expect
 from adan_core.learning.inference import Network
 from adan_core.learning.lessons import Lesson, ensemble_name, member_card, new_lesson, seal_members
