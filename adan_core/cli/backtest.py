@@ -56,10 +56,12 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             arguments.strategy,
             0,
         )
+    way_out = _way_out(played, series, settings)
     if arguments.json:
-        context.emit(_document(played, series, name, dataset, seen, curve=arguments.curve))
+        document = _document(played, series, name, dataset, seen, curve=arguments.curve)
+        context.emit({**document, "open_at_the_end": way_out})
     else:
-        _print(played, series, name, seen, context)
+        _print(played, series, name, seen, way_out, context)
     return 0
 
 
@@ -105,6 +107,22 @@ def _play_strategy(strategy: str, series: "CandleSeries", settings: "Settings") 
     )
 
 
+def _way_out(
+    played: "Backtest", series: "CandleSeries", settings: "Settings"
+) -> dict[str, float] | None:
+    """Return what is still held at the end and what closing it there would cost; None for nothing."""
+    from adan_core.learning.closing_out import closed_out
+    from adan_core.learning.market import economics
+
+    if played.open is None:
+        return None
+    closed = closed_out(played, economics(settings, series.symbol))
+    return {
+        "quantity": played.open.quantity,
+        "closing_cost": float(played.equity[-1] - closed.equity[-1]),
+    }
+
+
 def _document(
     played: "Backtest", series: "CandleSeries", name: str, dataset: str, seen: int, *, curve: bool
 ) -> dict[str, object]:
@@ -132,7 +150,12 @@ def _document(
 
 
 def _print(
-    played: "Backtest", series: "CandleSeries", name: str, seen: int, context: Context
+    played: "Backtest",
+    series: "CandleSeries",
+    name: str,
+    seen: int,
+    way_out: dict[str, float] | None,
+    context: Context,
 ) -> None:
     from adan_core.cli.figures import METRIC_ROWS, figure, table
     from adan_core.domain.time import iso
@@ -147,6 +170,11 @@ def _print(
     if seen:
         context.say(f"{seen:,} of these candles the model has learnt from: this judges nothing.")
     context.say(f"equity {played.equity[0]:,.2f} -> {played.equity[-1]:,.2f}")
+    if way_out is not None:
+        context.say(
+            f"{way_out['quantity']:g} still open at the end, valued at the last close; closing it there "
+            f"would cost {way_out['closing_cost']:,.2f}"
+        )
     rows = [
         [label, figure(getattr(metrics, key), form), metrics.unavailable.get(key, "")]
         for label, key, form in METRIC_ROWS

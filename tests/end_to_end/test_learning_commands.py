@@ -97,7 +97,13 @@ def test_plain_strategies_run(home: Path, sample: str, strategy: str) -> None:
     played = document("backtest", "--strategy", strategy, "--dataset", sample, "--json")
     assert played["strategy"] == strategy
     assert played["candles_learnt_from"] == 0
-    assert strategy in adan("backtest", "--strategy", strategy, "--dataset", sample).stdout
+    said = adan("backtest", "--strategy", strategy, "--dataset", sample).stdout
+    assert strategy in said
+    # What is still held is said with what the way out would cost: fee and slippage of a whole purse.
+    way_out = played["open_at_the_end"]
+    assert (way_out is None) == (strategy == "flat" or "still open at the end" not in said)
+    if strategy == "buy-and-hold":
+        assert 0.001 < way_out["closing_cost"] / played["last_equity"] < 0.002
 
 
 def started(words: Sequence[str], home: Path) -> "subprocess.Popen[str]":
