@@ -17,7 +17,7 @@ from adan_core.accounting.account import (
 from adan_core.accounting.behaviour import OUT, SETTINGS, modulate
 from adan_core.accounting.fills import buy, market_price, sell
 from adan_core.accounting.rules import round_down
-from adan_core.accounting.sizing import exposure_cap, order_for_target, tier_index
+from adan_core.accounting.sizing import exposure_cap, sized_order, tier_index
 from adan_core.accounting.wishes import HELD, follow_wish
 
 
@@ -27,7 +27,7 @@ def prepare_kernels() -> None:
     bounds = np.array([1.0])
     open_account(row, 1000.0)
     cap = exposure_cap(1000.0, bounds, bounds)
-    quantity = order_for_target(1000.0, 0.0, 100.0, 1.0, cap, 0.1, 0.001, 0.0005, 0.01, 0.01, 10.0)
+    quantity, _ = sized_order(1000.0, 0.0, 100.0, 1.0, cap, 0.1, 0.001, 0.0005, 0.01, 0.01, 10.0)
     market_price(1, 100.0, 0.0005, 0.01)
     execute_at_open(row, quantity, 100.0, 0, 0.001, 0.0005, 0.01, 0.01, 0.01, 0.05, 0.1)
     protect_in_candle(row, 100.0, 101.0, 99.0, 0.001, 0.0005, 0.01)

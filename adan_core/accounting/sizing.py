@@ -56,45 +56,6 @@ def tier_index(equity: float, lower_bounds: Floats) -> int:
 
 
 @compiled
-def order_for_target(
-    equity: float,
-    quantity: float,
-    close: float,
-    target: float,
-    cap: float,
-    band: float,
-    fee_rate: float,
-    slippage: float,
-    lot: float,
-    minimum_quantity: float,
-    minimum_notional: float,
-) -> float:
-    """Return the signed quantity (base currency) that moves the position towards its target; 0 for none.
-
-    The target exposure is ``target * cap`` of ``equity``; NaN leaves the position as it is. A buy
-    leaves room for slippage and fee. A change smaller than ``band``, a share of the largest
-    position, is none, except that a target of 0 always closes.
-    An order below the venue's minimums is none; the whole remainder is sold when what a partial
-    sale would leave could not be sold any more. An order never crosses zero: a position is closed
-    before its opposite is opened.
-    """
-    order, _ = sized_order(
-        equity,
-        quantity,
-        close,
-        target,
-        cap,
-        band,
-        fee_rate,
-        slippage,
-        lot,
-        minimum_quantity,
-        minimum_notional,
-    )
-    return order
-
-
-@compiled
 def sized_order(
     equity: float,
     quantity: float,
@@ -108,7 +69,17 @@ def sized_order(
     minimum_quantity: float,
     minimum_notional: float,
 ) -> tuple[float, int]:
-    """Return what ``order_for_target`` does and why nothing is ordered, if something was asked for."""
+    """Return the signed quantity (base currency) that moves the position towards its target, 0 for none.
+
+    With it comes a code of ``DENIALS``: why nothing is ordered although something was asked for.
+
+    The target exposure is ``target * cap`` of ``equity``; NaN leaves the position as it is. A buy
+    leaves room for slippage and fee. A change smaller than ``band``, a share of the largest
+    position, is none, except that a target of 0 always closes.
+    An order below the venue's minimums is none; the whole remainder is sold when what a partial
+    sale would leave could not be sold any more. An order never crosses zero: a position is closed
+    before its opposite is opened.
+    """
     if np.isnan(target) or close <= 0.0:
         return 0.0, NOT_DENIED
     # A short is a long seen in a mirror.

@@ -34,6 +34,7 @@ Floats = NDArray[np.float64]
 
 _REGIMES: Final = tuple(Regime)
 _UNKNOWN: Final = "N/A"
+_CONFIDENT: Final = RISK_MODES[-1]
 # A factor nearer to 1 than this is not worth a sentence: it would read "x 1.00".
 _WORTH_SAYING: Final = 0.005
 
@@ -193,8 +194,10 @@ def behaviour_reasons(reading: BehaviourReading) -> tuple[str, ...]:
     """Return one sentence on what is given for the wish, and one per factor that moved it."""
     if reading.given == 0.0:
         return ()
+    cut = reading.mode == _CONFIDENT and abs(reading.given) >= 1.0
     return (
-        f"risk mode {reading.mode}: {reading.given:.0%} given for {reading.asked:.0%}",
+        f"risk mode {reading.mode}: {reading.given:.0%} given for {reading.asked:.0%}"
+        + (", for more than the cap there is not" if cut else ""),
         *(
             f"{factor.name} {factor.found}: size x {factor.value:.2f}"
             for factor in reading.factors

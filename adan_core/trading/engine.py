@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from adan_core.accounting.fills import market_price
-from adan_core.accounting.sizing import exposure_cap, order_for_target
+from adan_core.accounting.sizing import DENIALS, exposure_cap, sized_order
 from adan_core.data.live_check import Comparison
 from adan_core.data.normaliser import Normaliser
 from adan_core.data.series import CandleSeries
@@ -248,7 +248,7 @@ class TradingEngine:
             self.sizing,
         )
         behaviour = None if output.abstained else self._behaviour.reading(symbol)
-        order_quantity = order_for_target(
+        order_quantity, denied = sized_order(
             equity,
             quantity,
             desk.close,
@@ -269,7 +269,7 @@ class TradingEngine:
             decision_id=decision_id,
             time=close_time,
             action=explained_action(
-                symbol, output, desk.reading, order, verdict, cap, held, behaviour
+                symbol, output, desk.reading, order, verdict, cap, held, behaviour, DENIALS[denied]
             ),
             regime=desk.reading.regime,
             verdict=verdict,

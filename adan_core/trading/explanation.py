@@ -21,11 +21,13 @@ def explained_action(
     cap: float,
     held: float,
     behaviour: BehaviourReading | None,
+    denied: str,
 ) -> TradingActionWithConfidence:
     """Return the action that ``order`` (None: hold) carries out, with the agent's own estimates.
 
     ``cap`` is the symbol's largest share of equity, ``held`` the share of it that is held and ``behaviour``
-    what the behaviour engine made of the wish, None where it had no say.
+    what the behaviour engine made of the wish, None where it had no say. ``denied`` says why nothing
+    could be ordered although something was asked for, empty where it was not so.
     """
     kind = ActionType.HOLD
     if order is not None:
@@ -35,7 +37,7 @@ def explained_action(
         symbol=symbol,
         target_exposure=held if output.abstained else output.target_exposure,
         confidence=output.confidence,
-        reasoning=reasons(output, reading, order, verdict, cap, behaviour),
+        reasoning=reasons(output, reading, order, verdict, cap, behaviour, denied),
         votes=output.votes,
         expected_return=output.expected_return,
         expected_drawdown=output.expected_drawdown,
@@ -50,6 +52,7 @@ def reasons(
     verdict: RiskVerdict | None,
     cap: float,
     behaviour: BehaviourReading | None,
+    denied: str,
 ) -> tuple[str, ...]:
     """Return one sentence per driver: the agent, the regime, the trade, and each limit that said no."""
     share = f"{output.target_exposure:.0%} of its cap ({cap:.1%} of equity)"
@@ -61,7 +64,9 @@ def reasons(
     ]
     if behaviour is not None:
         reasons += behaviour_reasons(behaviour)
-    if order is None:
+    if denied:
+        reasons.append(f"nothing is ordered: {denied}")
+    elif order is None:
         reasons.append("the position is where it should be: nothing to trade")
     else:
         reasons.append(f"{order.side} {order.quantity:g}")

@@ -177,3 +177,23 @@ def test_a_restart_in_a_position_goes_on_with_what_was_given(
     assert [one.behaviour for one in stopped.decisions] == [
         one.behaviour for one in moved.decisions
     ]
+
+
+def test_a_size_that_the_circumstances_move_below_the_venue_s_minimum_is_denied_in_words(
+    tmp_path: Path, series: CandleSeries
+) -> None:
+    # The smallest tier: three quarters of 15.2 are 11.4, which meet the minimum; 3 % less do not.
+    small = MARKET + "account: {starting_capital: 15.2}\nrules: {minimum_notional: 11.25}\n"
+    denied = play(tmp_path / "on", series, small, (12,))
+    assert not denied.orders
+    wished = [one.action for one in denied.decisions if one.action.target_exposure == 1.0]
+    assert wished
+    for action in wished:
+        assert action.action_type is ActionType.HOLD
+        assert "nothing is ordered: below the venue's minimum" in action.reasoning
+        assert "the position is where it should be: nothing to trade" not in action.reasoning
+    plain = play(tmp_path / "off", series, small + "behaviour: {enabled: false}\n", (12,))
+    assert plain.orders
+    assert not any(
+        "nothing is ordered" in " ".join(one.action.reasoning) for one in plain.decisions
+    )

@@ -27,7 +27,7 @@ from adan_core.accounting.account import (
 )
 from adan_core.accounting.fills import affordable, buy, market_price, sell
 from adan_core.accounting.rules import round_down, round_price
-from adan_core.accounting.sizing import exposure_cap, order_for_target
+from adan_core.accounting.sizing import exposure_cap, sized_order
 from adan_core.accounting.stops import (
     NOT_HIT,
     STOP_LOSS_HIT,
@@ -162,7 +162,7 @@ def order(quantity: float, close: float, target: float, **changes: float) -> flo
         "minimum_quantity": 0.001,
         "minimum_notional": 10.0,
     } | changes
-    return order_for_target(
+    quantity_ordered, _ = sized_order(
         figures["equity"],
         quantity,
         close,
@@ -175,6 +175,7 @@ def order(quantity: float, close: float, target: float, **changes: float) -> flo
         figures["minimum_quantity"],
         figures["minimum_notional"],
     )
+    return quantity_ordered
 
 
 def test_a_target_becomes_a_quantity_that_its_cap_pays_for() -> None:

@@ -30,7 +30,7 @@ from adan_core.accounting.account import (
     portfolio_vector,
 )
 from adan_core.accounting.fills import cover, sell_short
-from adan_core.accounting.sizing import BELOW_BAND, BELOW_MINIMUM, NOT_DENIED, order_for_target
+from adan_core.accounting.sizing import BELOW_BAND, BELOW_MINIMUM, NOT_DENIED, sized_order
 from adan_core.accounting.stops import NOT_HIT, STOP_LOSS_HIT, TAKE_PROFIT_HIT
 from tests.accounts import Floats, step_account
 
@@ -138,9 +138,9 @@ def test_a_bankrupt_short_is_bought_back() -> None:
 def test_an_order_for_a_short_is_that_for_a_long_in_a_mirror() -> None:
     figures = (0.1, 0.001, 0.0005, 0.001, 0.001, 10.0)
     for quantity, target in ((0.0, 1.0), (3.0, 1.0), (3.0, 0.1), (3.0, 0.0), (9.0, 1.0)):
-        long = order_for_target(1_000.0, quantity, 100.0, target, 1.0, *figures)
-        short = order_for_target(1_000.0, -quantity, 100.0, -target, 1.0, *figures)
-        assert short == -long
+        long, denied = sized_order(1_000.0, quantity, 100.0, target, 1.0, *figures)
+        short = sized_order(1_000.0, -quantity, 100.0, -target, 1.0, *figures)
+        assert short == (-long, denied)
 
 
 def test_the_agent_sees_a_short_as_a_negative_exposure() -> None:

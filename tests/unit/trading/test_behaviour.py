@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from adan_core.accounting.behaviour import REGIME_SIZE
 from adan_core.config.loading import load_settings
 from adan_core.config.locations import locate
 from adan_core.domain.decisions import BehaviourReading, PolicyOutput, Vote
@@ -122,6 +123,19 @@ def test_a_reading_that_lacks_a_figure_is_refused_rather_than_taken_for_usual(be
     nameless = RegimeReading(Regime.RANGE, (0.2,) * 5, (("volatility", 3.0),), 0)
     with pytest.raises(DataError, match="volatility ratio"):
         bench.engine.give(BTC, 0, nameless, 1.0, 1.0, 0.0, wish(1.0), bench.sizing)
+
+
+def test_a_wish_for_the_whole_cap_is_not_enlarged_and_the_decision_says_why(bench: Bench) -> None:
+    bench.engine.settings[REGIME_SIZE] = 1.15
+    whole = bench.give(wish(1.0), regime=Regime.TREND_UP, volatility=0.5)
+    assert (whole.target, bench.reading().mode) == (1.0, "confident")
+    assert (
+        "100% given for 100%, for more than the cap there is not"
+        in behaviour_reasons(bench.reading())[0]
+    )
+    half = bench.give(wish(0.5), regime=Regime.TREND_UP, volatility=0.5)
+    assert half.target > 0.5
+    assert "than the cap" not in behaviour_reasons(bench.reading())[0]
 
 
 def test_nothing_is_said_of_a_flat_wish(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adan_core.accounting import account
-from adan_core.accounting.sizing import order_for_target
+from adan_core.accounting.sizing import sized_order
 from adan_core.domain.candles import Candle
 from adan_core.domain.errors import ConfigurationError, DataError, OrderRejected
 from adan_core.domain.orders import Fill, Order, OrderPurpose, OrderStatus, OrderType, Side
@@ -287,7 +287,7 @@ def test_the_venue_and_the_account_kernel_hold_the_same_money(
     for index, (*_, target) in enumerate(steps, start=1):
         before, after = candles[index - 1], candles[index]
         cash, held = holds(exchange, "SIM"), holds(exchange, "BTC")
-        quantity = order_for_target(
+        quantity, _ = sized_order(
             cash + held * before.close,
             held,
             before.close,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adan_core.accounting import account
-from adan_core.accounting.sizing import order_for_target
+from adan_core.accounting.sizing import sized_order
 from adan_core.domain.candles import Candle
 from adan_core.domain.errors import TradingError
 from adan_core.domain.time import HOUR
@@ -123,7 +123,7 @@ def test_the_books_equal_the_account_kernel(
         previous = candle(0, 100.0)
         await desk.step(previous)
         for index, (change, reach, target) in enumerate(steps, start=1):
-            quantity = order_for_target(
+            quantity, _ = sized_order(
                 desk.portfolio.equity,
                 desk.portfolio.quantity(BTC),
                 previous.close,
