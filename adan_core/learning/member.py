@@ -1,5 +1,6 @@
 """One member of a model: a network, the columns it reads, and what it makes of an observation."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,11 +92,19 @@ class Member:
     ) -> Opinion:
         """Return what to do about ``held`` (a fraction of the cap), given a whole observation.
 
-        ``memory`` (1, memory_size) is what the network carried here, zeros at first.
+        ``memory`` (1, memory_size) is what the network carried here, zeros at first. ModelError if it
+        answers with numbers that are not finite, as weights that have grown beyond bounds make it do.
         """
         seen = observation[self.columns][None, :]
         exposures = self.card.exposures
         logits, memory = self.network.act(seen, memory)
+        value = float(self.network.value_of(seen, memory)[0]) / REWARD_SCALE
+        if not (np.isfinite(logits).all() and math.isfinite(value)):
+            raise ModelError(
+                f"member {self.card.name} answers with numbers that are not finite",
+                "preferences and a value",
+                "take the model out of service: `adan-core models rollback`",
+            )
         preferences: list[float] = logits[0].tolist()
         own = min(range(len(exposures)), key=lambda action: abs(exposures[action] - held))
         others = (action for action in range(len(exposures)) if action != own)
@@ -110,7 +119,7 @@ class Member:
             moves=moves,
             direction=direction,
             confidence=paying if moves else 1.0 - paying,
-            value=float(self.network.value_of(seen, memory)[0]) / REWARD_SCALE,
+            value=value,
             logits=logits[0],
             memory=memory,
         )

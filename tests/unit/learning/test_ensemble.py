@@ -16,7 +16,7 @@ from adan_core.learning.ensemble import EnsemblePolicy
 from adan_core.learning.inference import Layer, Network
 from adan_core.learning.member import Member
 from adan_core.learning.networks import LongMemory, RecurrentNetwork
-from tests.members import CANDLE, RULES, member_card, observation, readers
+from tests.members import CANDLE, RULES, member_card, observation, reader, readers
 
 CARDS = tuple(
     member_card(name, horizon) for name, horizon in zip(PROFILES, (4, 8, 16, 40), strict=True)
@@ -45,6 +45,24 @@ def test_the_votes_explain_the_decision_and_its_confidence(
     ]
     if not answer.abstained:
         assert answer.target_exposure == target
+
+
+@pytest.mark.parametrize("part", ["policy", "value"])
+def test_an_answer_that_is_not_finite_decides_nothing(part: str) -> None:
+    plain = reader(CARDS[0], 0, len(observation([1.0, 1.0, 1.0, 1.0])))
+    assert isinstance(plain.network, Network)
+    (last,) = getattr(plain.network, part)
+    endless = Layer(last.weight, np.full_like(last.bias, np.inf))
+    network = replace(plain.network, **{part: (endless,)})
+    policy = EnsemblePolicy(
+        "endless",
+        (Member(plain.card, network, plain.columns),),
+        RULES,
+        plain.network.inputs,
+        CANDLE,
+    )
+    with pytest.raises(ModelError, match="answers with numbers that are not finite"):
+        policy.decide("BTC/SIM", 0, 100.0, observation([1.0, 1.0, 1.0, 1.0]), 0)
 
 
 def test_protection_is_the_mean_of_those_who_agree() -> None:
