@@ -8,7 +8,7 @@ macro-F1 on paths it was not fitted on. Nothing real goes in. Half of the market
 than the generator's: their volatility shifts, clusters, follows the hours and has fat tails, as a
 real market's does, and the labels stay: what is unusual there must be more unusual.
 
-What a rough crisis counts for and the lead at which a regime is reported were chosen on further
+What a rough crisis counts for and the leads at which regimes are reported were chosen on further
 simulated markets, seeds 70000-70027 and, roughened, 72000-72013. ``tests/tools/score_regimes.py``
 judges on seeds that were used for neither.
 """
@@ -57,7 +57,7 @@ EARLY: Final = range(2, 20)
 EARLY_WEIGHT: Final = 5.0
 """A crisis not recognised after a few candles is the costly mistake."""
 ROUGH_WEIGHT: Final = 1.0
-ROUGH_CRISIS_WEIGHT: Final = 0.1
+ROUGH_CRISIS_WEIGHT: Final = 0.02
 """In a rough market a false crisis is the likelier mistake: there the odds are far below natural."""
 
 
@@ -287,6 +287,28 @@ def fit(model: RegimeModel, parts: list[Examples], seed: int) -> RegimeModel:
     return model._replace(mean=mean, deviation=deviation, **values)
 
 
+def written(model: RegimeModel) -> str:
+    """Return the weights' file."""
+    levels, *arrays = model
+    content = {
+        "schema_version": 2,
+        "fitted_on": f"simulated market, 5m, BTC/SIM, {CANDLES} candles a seed: seeds "
+        f"{PLAIN_SEEDS.start}-{PLAIN_SEEDS.stop - 1}; deviations x{LOUDER}, seeds "
+        f"{LOUDER_SEEDS.start}-{LOUDER_SEEDS.stop - 1}; roughened, seeds "
+        f"{ROUGH_SEEDS.start}-{ROUGH_SEEDS.stop - 1}",
+        "features": FEATURES,
+        "regimes": [str(regime) for regime in REGIMES],
+        "level_transitions": levels.transitions.tolist(),
+        "level_distances": levels.distances.tolist(),
+        "level_spread": levels.spread,
+        **{
+            name: array.tolist()
+            for name, array in zip(RegimeModel._fields[1:], arrays, strict=True)
+        },
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
 def main() -> None:
     """Fit, check, write."""
     plain = [market(seed) for seed in PLAIN_SEEDS]
@@ -310,24 +332,7 @@ def main() -> None:
     print(
         f"macro-F1 on fresh paths: {np.mean(scores):.3f} (worst of {len(scores)}: {min(scores):.3f})"
     )
-    levels, *arrays = model
-    content = {
-        "schema_version": 2,
-        "fitted_on": f"simulated market, 5m, BTC/SIM, {CANDLES} candles a seed: seeds "
-        f"{PLAIN_SEEDS.start}-{PLAIN_SEEDS.stop - 1}; deviations x{LOUDER}, seeds "
-        f"{LOUDER_SEEDS.start}-{LOUDER_SEEDS.stop - 1}; roughened, seeds "
-        f"{ROUGH_SEEDS.start}-{ROUGH_SEEDS.stop - 1}",
-        "features": FEATURES,
-        "regimes": [str(regime) for regime in REGIMES],
-        "level_transitions": levels.transitions.tolist(),
-        "level_distances": levels.distances.tolist(),
-        "level_spread": levels.spread,
-        **{
-            name: array.tolist()
-            for name, array in zip(RegimeModel._fields[1:], arrays, strict=True)
-        },
-    }
-    OUTPUT.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    OUTPUT.write_text(written(model), encoding="utf-8")
 
 
 if __name__ == "__main__":
