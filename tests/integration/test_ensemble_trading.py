@@ -16,7 +16,7 @@ from adan_core.config.locations import locate
 from adan_core.config.profile_settings import PROFILES
 from adan_core.data.features import FeatureSet
 from adan_core.data.normaliser import Normaliser
-from adan_core.data.series import CandleSeries
+from adan_core.data.series import CandleSeries, concatenate
 from adan_core.data.state import build_frame
 from adan_core.data.synthetic import SimulatedMarket
 from adan_core.domain.candles import Timeframe
@@ -99,7 +99,9 @@ class Kept:
 
 
 def market() -> CandleSeries:
-    return SimulatedMarket("BTC/SIM", TIMEFRAME, 11).candles(0, 1_700)
+    """Candles with an outage: longer than three of the horizons, shorter than the fourth."""
+    whole = SimulatedMarket("BTC/SIM", TIMEFRAME, 11).candles(0, 1_730)
+    return concatenate((whole.slice(0, 1_560), whole.slice(1_590, 1_730)))
 
 
 def decided(bench: EngineBench) -> list[Decision]:
