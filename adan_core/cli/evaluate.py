@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING
 from adan_core.cli.context import Context
 
 if TYPE_CHECKING:
-    from adan_core.config.settings import Settings
-    from adan_core.data.series import CandleSeries
-    from adan_core.learning.bundle import ServiceModel
     from adan_core.learning.evaluation import Evaluation
-    from adan_core.learning.test_ledger import Look, TestPeriod
+    from adan_core.learning.test_ledger import Look
 
 _EXAMPLES = """\
 examples:
@@ -33,13 +30,12 @@ Simulated candles have no end: there looks are counted and never refused.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``evaluate``."""
     from adan_core.cli.model_choice import add_candles_option
+    from adan_core.cli.test_looking import add_look_option
 
     parser.epilog = _EXAMPLES
     parser.add_argument("model", nargs="?", metavar="MODEL", help="its id (default: the newest)")
     add_candles_option(parser)
-    parser.add_argument(
-        "--look-again", default="", metavar="REASON", help="why the test may be seen again"
-    )
+    add_look_option(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -48,13 +44,14 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     import msgspec
 
     from adan_core.cli.model_choice import chosen_candles, chosen_model
+    from adan_core.cli.test_looking import question_of
     from adan_core.learning.evaluation import evaluate
     from adan_core.learning.test_ledger import TestLedger
 
     settings = context.settings()
     series, name = chosen_candles(arguments.dataset, settings, context)
     model = chosen_model(arguments.model, series, settings, context)
-    question = _question(model, series, settings, arguments.look_again, context)
+    question = question_of(model, series, settings, arguments.look_again, context)
     ledger = TestLedger(context.home.test_looks, context.clock)
     ledger.allowed(*question)
     judged = evaluate(model, series, settings, name, context.cache(settings))
@@ -66,39 +63,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         for line in _lines(judged, look):
             context.say(line)
     return 0
-
-
-def _question(
-    model: "ServiceModel",
-    series: "CandleSeries",
-    settings: "Settings",
-    again: str,
-    context: Context,
-) -> "tuple[str, str, str, TestPeriod, str]":
-    """Return what the ledger of looks is asked: who is judged on what, and why if it is again."""
-    from adan_core.learning.evaluation import judging_period
-    from adan_core.learning.test_ledger import TestPeriod, recipe_of
-    from adan_core.runtime.models import open_registry
-
-    period = judging_period(series, settings, model)
-    card = model.card
-    names = [member.name for member in card.members]
-    return (
-        "model",
-        "+".join(
-            sorted(
-                {recipe_of(one.settings, card.feature_schema_hash, names) for one in card.members}
-            )
-        ),
-        open_registry(context.home).digest(card.model_id),
-        TestPeriod(
-            series.symbol,
-            series.content_hash if series.synthetic else "",
-            period.start_time,
-            period.stop_time,
-        ),
-        again,
-    )
 
 
 def _lines(judged: "Evaluation", look: "Look") -> list[str]:

@@ -16,30 +16,45 @@ examples:
 
 Both run over the test part alone, with a purse of their own each, net of costs; candles that either
 was trained or selected on are refused. The difference is NEW minus OLD, paired candle by candle.
+
+Each is a look at the test, as `adan-core evaluate` takes it: two models of one recipe are compared on
+candles that were recorded only with a reason, for who keeps the better one has no test any more.
 """
 
 
 def declare(_name: str, action: argparse.ArgumentParser) -> None:
     """Declare the options of ``compare``."""
     from adan_core.cli.model_choice import add_candles_option
+    from adan_core.cli.test_looking import add_look_option
 
     action.epilog = _EPILOG
     action.add_argument("first", metavar="OLD", help="as `models list` shows it")
     action.add_argument("second", metavar="NEW", help="the other one")
     add_candles_option(action)
+    add_look_option(action)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Run both models over the same candles and say what each came to."""
     from adan_core.cli.model_choice import chosen_candles
+    from adan_core.cli.test_looking import question_of
     from adan_core.learning.comparison import compare
+    from adan_core.learning.test_ledger import TestLedger
     from adan_core.runtime.models import open_registry
 
     settings = context.settings()
     series, _ = chosen_candles(arguments.dataset, settings, context)
     registry = open_registry(context.home)
     models = registry.load(arguments.first), registry.load(arguments.second)
+    questions = [
+        question_of(model, series, settings, arguments.look_again, context) for model in models
+    ]
+    ledger = TestLedger(context.home.test_looks, context.clock)
+    ledger.allowed_together(*questions)
     compared = compare(models, series, settings, context.cache(settings))
+    # Both before the first figure is shown, and neither where the comparison was refused.
+    for question in questions:
+        ledger.look(*question)
     if arguments.json:
         context.emit(asdict(compared))
     else:

@@ -117,6 +117,26 @@ class TestLedger:
             AuditLog(self._path, self._clock).record(_ACTION, "taken", msgspec.to_builtins(row))
         return look
 
+    def allowed_together(self, *questions: tuple[str, str, str, TestPeriod, str]) -> None:
+        """Refuse (UsageError) looks of which each would be allowed, but not after the others."""
+        taken: list[tuple[str, str, str, TestPeriod, str]] = []
+        for question in questions:
+            kind, recipe, subject, period, again = question
+            look = self.allowed(*question)
+            rivals = [
+                one
+                for one in taken
+                if one[:2] == (kind, recipe) and one[2] != subject and one[3].overlaps(period)
+            ]
+            if rivals and not (look.repeated or period.path or again):
+                raise UsageError(
+                    f"{rivals[0][2]} and {subject} are of one recipe and would both be judged on the "
+                    f"test of {period.symbol} from {iso(period.start)} to {iso(period.stop)}",
+                    "one look: whoever chooses among models by their test has no test any more",
+                    "compare on simulated candles, or say why with --look-again REASON; it will count",
+                )
+            taken.append(question)
+
     def allowed(
         self, kind: str, recipe: str, subject: str, period: TestPeriod, again: str = ""
     ) -> Look:

@@ -89,3 +89,17 @@ def test_a_judgement_that_is_refused_is_no_look_and_one_that_is_not_shown_to_the
     code, _, err = run("evaluate", "second", "--dataset", "recorded")
     assert code == 2
     assert "second look" in err
+
+
+def test_a_comparison_is_a_look_of_both_and_of_one_recipe_asks_for_a_reason(
+    run: Run, home: Path
+) -> None:
+    words = ("models", "compare", "first", "second", "--dataset")
+    code, out, err = run(*words, "recorded")
+    assert (code, out) == (2, "")
+    assert "are of one recipe" in err
+    assert not locate(home, {}).test_looks.exists()
+    assert run(*words, "recorded", "--look-again", "which of the two to keep")[0] == 0
+    assert json.loads(run("evaluate", "second", "--dataset", "recorded", "--json")[1])["look"] == 2
+    assert run(*words, "recorded")[0] == 0  # both have been looked at: it is the same look
+    assert run(*words, "made")[0] == 0  # of simulated candles there is no end
