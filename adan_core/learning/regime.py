@@ -29,10 +29,11 @@ Integers = NDArray[np.int64]
 
 # Another regime is reported once it is this much likelier than the one reported so far.
 _LEAD = 0.1
-# A crisis must lead by more, and is over as soon as it is not the likeliest: of all tenths the
+# A crisis must lead by more, and is over as soon as it is not the likeliest: of all twentieths the
 # largest with which, on each quarter of the simulated markets of seeds 70000-70027, nine crises of
 # ten are reported within eight candles after their first.
-_LEAD_OF_CRISIS = 0.3
+_LEAD_OF_CRISIS = 0.35
+_CRISIS = 0.3
 _CRISIS = REGIMES.index(Regime.CRISIS)
 
 

@@ -22,7 +22,7 @@ from tests.tools.regime_score import macro_f1
 
 Integers = NDArray[np.int64]
 
-SETS: Final = tuple(range(first, first + 24) for first in range(300_000, 305_000, 1000))
+SETS: Final = tuple(range(first, first + 24) for first in range(400_000, 405_000, 1000))
 LOUDER_SEEDS: Final = 4
 CRISIS: Final = REGIMES.index(Regime.CRISIS)
 

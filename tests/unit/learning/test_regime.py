@@ -210,7 +210,7 @@ def test_a_halt_is_a_range_and_what_was_known_before_it_is_known_after_it(
     after = history.regimes[at + still :]
     crisis = REGIMES.index(Regime.CRISIS)
     assert not ((after == crisis) & (own != crisis)).any()
-    assert np.mean(after == own) > 0.8
+    assert np.mean(after == own) > 0.7
 
 
 def test_a_hole_in_time_is_not_seen(simulated: CandleSeries) -> None:
