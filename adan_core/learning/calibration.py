@@ -17,21 +17,37 @@ Floats = NDArray[np.float64]
 
 BINS: Final = 10
 
-# How far from chance a member may be believed to lie before anything is seen, in log-odds: 0.35 is
-# nine points of a hundred. More let luck on a random walk's validation part through, less made members
-# of a market that can be read doubt themselves.
-_PRIOR_DEVIATION: Final = 0.35
-_ROUNDS: Final = 50
-_CLOSE_ENOUGH: Final = 1e-10
+# Votes that chance has cast before anything is seen. More made members of a market that can be read
+# doubt themselves, fewer let luck on a random walk's validation part through.
+_CHANCE_VOTES: Final = 30.0
+_MOST_CELLS: Final = 10
+_LEAST_VOTES: Final = 12.0
 _LARGEST_ODDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class MoveOdds:
-    """Log-odds that a move pays: ``intercept`` where the network is undecided, more with its margin."""
+    """How often a move pays, by the margin with which the network prefers it to staying.
+
+    At each of ``margins``, ascending, it is ``likely``; between two the probability lies on the line,
+    beyond the ends it stays. Where they are empty, as in models of before, the log-odds are
+    ``intercept`` and ``slope`` times the squashed margin.
+    """
 
     intercept: float
     slope: float
+    margins: tuple[float, ...] = ()
+    likely: tuple[float, ...] = ()
+
+    def paying(self, margins: Floats) -> Floats:
+        """Return the probabilities that moves of ``margins``, of any shape, pay."""
+        if self.margins:
+            found: Floats = np.interp(margins, self.margins, self.likely)
+            return found
+        squashed: Floats = np.copysign(np.log1p(np.abs(margins)), margins)
+        odds = np.clip(self.intercept + self.slope * squashed, -_LARGEST_ODDS, _LARGEST_ODDS)
+        logistic: Floats = 1.0 / (1.0 + np.exp(-odds))
+        return logistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +75,11 @@ class Calibration:
         network prefers the move to staying, negative where it would rather stay.
         """
         odds = self.up if direction > 0.0 else self.down
-        return _probability(odds.intercept + odds.slope * squashed(margin))
+        return float(odds.paying(np.array(margin, dtype=np.float64)))
 
     def paying_each(self, directions: Floats, margins: Floats) -> Floats:
         """Return what ``paying`` says of each of many moves; all arrays have the same shape."""
-        up = directions > 0.0
-        intercepts = np.where(up, self.up.intercept, self.down.intercept)
-        odds = intercepts + np.where(up, self.up.slope, self.down.slope) * _squashed_each(margins)
-        likely: Floats = 1.0 / (1.0 + np.exp(-np.clip(odds, -_LARGEST_ODDS, _LARGEST_ODDS)))
-        return likely
+        return np.where(directions > 0.0, self.up.paying(margins), self.down.paying(margins))
 
 
 def pays(direction: float, log_return: float, cost_rate: float) -> bool:
@@ -81,15 +93,6 @@ def paying_moves(directions: Floats, log_returns: Floats, cost_rate: float) -> N
     return paid
 
 
-def squashed(margin: float) -> float:
-    """Return ``margin`` on the scale that odds are linear in: networks grow too sure of themselves."""
-    return math.copysign(math.log1p(abs(margin)), margin)
-
-
-def _squashed_each(margins: Floats) -> Floats:
-    return np.copysign(np.log1p(np.abs(margins)), margins)
-
-
 def uncalibrated(regimes: int) -> Calibration:
     """Return what can be said of a network that was never tried: its preference, taken as it is."""
     plain = MoveOdds(0.0, 1.0)
@@ -100,33 +103,40 @@ def fit_odds(margins: Floats, paid: NDArray[np.bool_], chance: float, weight: fl
     """Return the odds of moves in one direction, given how many of them paid.
 
     ``margins`` and ``paid`` have shape (n,); each counts as ``weight`` of an independent one, for
-    overlapping horizons tell the same thing again. Logistic regression about the odds of ``chance``
-    with a normal prior, its mode found by Newton's method; a larger margin never lowers the odds.
+    overlapping horizons tell the same thing again. Isotonic regression (Zadrozny and Elkan, 2002) on
+    cells of equally many votes, each mixed with its share of what ``chance`` has cast: a larger margin
+    never lowers the odds, and whoever has seen little says little but ``chance``.
     """
-    scaled = _squashed_each(margins)
-    base = _log_odds(chance)
-    both = np.stack((np.ones_like(scaled), scaled), axis=-1)
-    found = _mode(both, paid, base, weight)
-    if found[1] < 0.0:
-        found = np.array([_mode(both[:, :1], paid, base, weight)[0], 0.0])
-    return MoveOdds(base + float(found[0]), float(found[1]))
+    count = len(margins)
+    odds = _log_odds(chance)
+    if not count:
+        return MoveOdds(odds, 0.0)
+    cells = int(min(max(weight * count / _LEAST_VOTES, 1.0), _MOST_CELLS))
+    order = np.argsort(margins, kind="stable")
+    ascending = margins[order]
+    # Equal margins lie in one cell, so that the middles of all cells differ.
+    edges = ascending[np.arange(cells) * count // cells]
+    starts = np.unique(np.searchsorted(ascending, edges))
+    stops = np.append(starts[1:], count)
+    middles = ascending[(starts + stops - 1) // 2]
+    votes: Floats = weight * (stops - starts).astype(np.float64)
+    paying = weight * np.add.reduceat(paid[order].astype(np.float64), starts)
+    by_chance = _CHANCE_VOTES / len(votes)
+    likely = _never_falling((paying + by_chance * chance) / (votes + by_chance), votes + by_chance)
+    return MoveOdds(odds, 0.0, tuple(middles.tolist()), tuple(likely))
 
 
-def _mode(inputs: Floats, paid: NDArray[np.bool_], base: float, weight: float) -> Floats:
-    found: Floats = np.zeros(inputs.shape[1], dtype=np.float64)
-    precision: Floats = np.eye(inputs.shape[1]) / _PRIOR_DEVIATION**2
-    outcome = paid.astype(np.float64)
-    for _ in range(_ROUNDS):
-        odds = np.clip(base + inputs @ found, -_LARGEST_ODDS, _LARGEST_ODDS)
-        expected = 1.0 / (1.0 + np.exp(-odds))
-        slope: Floats = weight * (inputs.T @ (outcome - expected)) - precision @ found
-        spread = expected * (1.0 - expected)
-        curvature = weight * ((inputs * spread[:, None]).T @ inputs) + precision
-        step = np.linalg.solve(curvature, slope).astype(np.float64)
-        found = np.add(found, step)
-        if float(np.abs(step).max()) < _CLOSE_ENOUGH:
-            break
-    return found
+def _never_falling(values: Floats, weights: Floats) -> list[float]:
+    """Return the nearest values that never fall: neighbours that do are pooled (Ayer et al., 1955)."""
+    pools: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        mean, total, count = value, weight, 1
+        while pools and pools[-1][0] > mean:
+            below, own, more = pools.pop()
+            mean = (below * own + mean * total) / (own + total)
+            total, count = total + own, count + more
+        pools.append((mean, total, count))
+    return [mean for mean, _, count in pools for _ in range(count)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +200,6 @@ def _mean(counted: list[tuple[int, float | None]]) -> float | None:
     known = [(count, value) for count, value in counted if value is not None]
     total = sum(count for count, _ in known)
     return sum(count * value for count, value in known) / total if total else None
-
-
-def _probability(odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-min(max(odds, -_LARGEST_ODDS), _LARGEST_ODDS)))
 
 
 def _log_odds(probability: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from adan_core.data.normaliser import Normaliser
 from adan_core.domain.errors import ModelError
+from adan_core.learning.calibration import MoveOdds
 from adan_core.learning.member import MemberCard
 
 if TYPE_CHECKING:
@@ -71,3 +72,22 @@ def _oddities(member: MemberCard) -> Iterator[tuple[str, str]]:
             f"has a weight from {member.lowest_weight:g} to {member.highest_weight:g}",
             "bounds within 0 and 1",
         )
+    for odds in (member.calibration.up, member.calibration.down):
+        if not _says_a_probability(odds):
+            yield (
+                "has odds of moves that are no probabilities",
+                "margins that ascend, each with a probability that does not fall",
+            )
+
+
+def _says_a_probability(odds: MoveOdds) -> bool:
+    if len(odds.margins) != len(odds.likely):
+        return False
+    margins, likely = np.array(odds.margins), np.array(odds.likely)
+    plain = (odds.intercept, odds.slope, *odds.margins, *odds.likely)
+    return bool(
+        np.isfinite(plain).all()
+        and (np.diff(margins) > 0.0).all()
+        and (np.diff(likely) >= 0.0).all()
+        and ((likely >= 0.0) & (likely <= 1.0)).all()
+    )

@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 from adan_core.domain.errors import ModelError
 from adan_core.learning.bundle import ModelCard, load_bundle, seal_model
+from adan_core.learning.calibration import MoveOdds
 from adan_core.learning.member import MemberCard
 from tests.unit.learning.test_registry import (
     COLUMNS,
@@ -32,6 +33,10 @@ def of(member: MemberCard) -> ModelCard:
     return replace(card(), members=(member,))
 
 
+def saying(odds: MoveOdds) -> ModelCard:
+    return of(replace(MEMBER, calibration=replace(MEMBER.calibration, up=odds)))
+
+
 @pytest.mark.parametrize(
     ("odd", "told"),
     [
@@ -46,6 +51,10 @@ def of(member: MemberCard) -> ModelCard:
         (of(replace(MEMBER, stop_loss=1.5)), "protects itself at 1.5"),
         (of(replace(MEMBER, take_profit=-0.1)), "and -0.1"),
         (of(replace(MEMBER, highest_weight=0.5)), "a weight from 1 to 0.5"),
+        (saying(MoveOdds(0.0, 0.0, (1.0, 0.0), (0.4, 0.6))), "no probabilities"),
+        (saying(MoveOdds(0.0, 0.0, (0.0, 1.0), (0.6, 0.4))), "no probabilities"),
+        (saying(MoveOdds(0.0, 0.0, (0.0, 1.0), (0.6, 1.4))), "no probabilities"),
+        (saying(MoveOdds(0.0, 0.0, (0.0, 1.0), (0.6,))), "no probabilities"),
     ],
 )
 def test_a_signed_card_that_no_training_could_have_written_is_refused(
