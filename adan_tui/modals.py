@@ -55,11 +55,17 @@ _FIELDS = (
     ("seed", "seed"),
     ("timeout", "time limit in seconds (empty: none)"),
     ("dataset", "data set (empty: the simulated market)"),
+    ("profile", "profile{} (empty: none)"),
 )
 
 
-def training_request(steps: str, seed: str, timeout: str, dataset: str) -> TrainingRequest:
-    """Return the request written in the form; ValueError says which field is wrong and why."""
+def training_request(
+    steps: str, seed: str, timeout: str, dataset: str, profile: str, *, profiles: tuple[str, ...]
+) -> TrainingRequest:
+    """Return the request written in the form; ValueError says which field is wrong and why.
+
+    ``profile`` may be empty or one of ``profiles``.
+    """
 
     def whole(name: str, text: str, least: int) -> int:
         plain = text.replace(",", "").replace("_", "").strip()
@@ -70,11 +76,15 @@ def training_request(steps: str, seed: str, timeout: str, dataset: str) -> Train
     limit: float | None = None
     if timeout.strip():
         limit = float(whole("the time limit", timeout, 1))
+    member = profile.strip().lower()
+    if member and member not in profiles:
+        raise ValueError(f"there is no profile {clean(member, 12)}")
     return TrainingRequest(
         dataset=dataset.strip() or None,
         steps=whole("steps", steps, 1),
         seed=whole("seed", seed, 0),
         timeout=limit,
+        profile=member,
     )
 
 
@@ -86,12 +96,14 @@ class TrainingForm(Dialog[TrainingRequest | None]):
     def __init__(self, settings: ScreenSettings, *, queued: bool = False) -> None:
         super().__init__()
         self._queued = queued
+        self._profiles = settings.training_profiles
         limit = settings.training_timeout
         self._values = {
             "steps": str(settings.training_steps),
             "seed": str(settings.training_seed),
             "timeout": "" if limit is None else f"{limit:.0f}",
             "dataset": "",
+            "profile": "",
         }
 
     def compose(self) -> ComposeResult:
@@ -102,7 +114,8 @@ class TrainingForm(Dialog[TrainingRequest | None]):
             )
             yield Static(title, classes="dialog-title", markup=False)
             for name, label in _FIELDS:
-                yield Static(label, classes="label", markup=False)
+                known = f": {', '.join(self._profiles)}" if name == "profile" else ""
+                yield Static(label.format(known), classes="label", markup=False)
                 yield Input(self._values[name], id=name, compact=True)
             does = "queues" if self._queued else "starts"
             yield Static(f"Enter {does} it, Tab goes on, Esc closes.", id="said", markup=False)
@@ -112,7 +125,7 @@ class TrainingForm(Dialog[TrainingRequest | None]):
         event.stop()
         written = [self.query_one(f"#{name}", Input).value for name, _ in _FIELDS]
         try:
-            request = training_request(*written)
+            request = training_request(*written, profiles=self._profiles)
         except ValueError as error:
             said = self.query_one("#said", Static)
             said.add_class("wrong")

@@ -20,7 +20,10 @@ def described(job: QueuedTraining) -> str:
     asked = job.request
     what = f"goes on with {asked.resume}" if asked.resume else (asked.dataset or "simulated market")
     limit = "" if asked.timeout is None else f", at most {asked.timeout:,.0f} s"
-    return f"{job.job_id}: {clean(what, 40)}, {asked.steps:,} steps, seed {asked.seed}{limit}"
+    profile = f" {clean(asked.profile, 10)}" if asked.profile else ""
+    return (
+        f"{job.job_id}:{profile} {clean(what, 40)}, {asked.steps:,} steps, seed {asked.seed}{limit}"
+    )
 
 
 class CancelTraining(Dialog[int | None]):

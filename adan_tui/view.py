@@ -20,6 +20,7 @@ AT_START = ScreenSettings(
     training_steps=1_000_000,
     training_seed=7,
     training_timeout=None,
+    training_profiles=(),
 )
 
 

@@ -60,6 +60,7 @@ SCREEN = ScreenSettings(
     training_steps=200_000,
     training_seed=7,
     training_timeout=600.0,
+    training_profiles=("scalper", "intraday", "swing", "position", "all"),
 )
 
 

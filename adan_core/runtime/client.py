@@ -57,7 +57,7 @@ class ScreenSettings:
     """The settings a screen follows: how often it draws, and from which age on a figure is stale.
 
     ``training_steps``, ``training_seed`` and ``training_timeout`` (seconds, None: none) are what
-    the form that starts a training is filled in with.
+    the form that starts a training is filled in with, ``training_profiles`` what it may name.
     """
 
     theme: str
@@ -69,6 +69,7 @@ class ScreenSettings:
     training_steps: int
     training_seed: int
     training_timeout: float | None
+    training_profiles: tuple[str, ...]
 
 
 class ScreenTheme(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from adan_core.config.locations import locate
 from adan_core.config.manager import ConfigManager
+from adan_core.config.profile_settings import ALL_PROFILES, PROFILES
 from adan_core.config.settings import Settings
 from adan_core.config.themes import ThemeLibrary, theme_folders
 from adan_core.config.watcher import Watcher
@@ -157,4 +158,5 @@ def screen_settings(settings: Settings) -> ScreenSettings:
         training_steps=learning.steps,
         training_seed=settings.market.seed,
         training_timeout=None,
+        training_profiles=(*PROFILES, ALL_PROFILES),
     )

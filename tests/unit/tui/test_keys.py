@@ -369,20 +369,40 @@ def test_a_wrong_field_starts_nothing_and_names_it() -> None:
 
 
 @pytest.mark.slow
+def test_the_form_offers_the_profiles_and_a_training_is_asked_for_with_the_one_named() -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("f5")
+        await driver.until(lambda: isinstance(driver.app.screen, TrainingForm))
+        form = driver.app.screen
+        labels = [str(label.render()) for label in form.query(".label")]
+        assert "scalper, intraday, swing, position, all" in labels[-1]
+        form.query_one("#profile", Input).value = "hodler"
+        await driver.press("enter")
+        assert "there is no profile hodler" in str(form.query_one("#said").render())
+        assert driver.client.sent == []
+        form.query_one("#profile", Input).value = "Swing"
+        await driver.press("enter")
+        sent = await driver.sent()
+        assert sent[0].training == TrainingRequest(None, 200_000, 7, 600.0, profile="swing")
+
+    drive(steps)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "written",
     [("0", "1", "", ""), ("10", "-1", "", ""), ("10", "1", "0", ""), ("", "", "", "")],
 )
 def test_figures_that_make_no_training_are_refused(written: tuple[str, str, str, str]) -> None:
     with pytest.raises(ValueError, match="whole number"):
-        training_request(*written)
+        training_request(*written, "", profiles=())
 
 
 @pytest.mark.slow
 def test_the_form_takes_grouped_figures_and_a_data_set() -> None:
-    assert training_request("1,000_000", "7", " 90 ", " BTC-USDT-1h ") == TrainingRequest(
-        "BTC-USDT-1h", 1_000_000, 7, 90.0
-    )
+    assert training_request(
+        "1,000_000", "7", " 90 ", " BTC-USDT-1h ", "", profiles=()
+    ) == TrainingRequest("BTC-USDT-1h", 1_000_000, 7, 90.0)
 
 
 @pytest.mark.slow
