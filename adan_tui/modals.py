@@ -167,11 +167,21 @@ class Help(Dialog[None]):
         """Lay out one line per action, then how panes are read."""
         with VerticalScroll(classes="dialog", id="help"):
             yield Static("Keys", classes="dialog-title", markup=False)
-            yield Static(help_text(min(96, self.app.size.width - 4) - 9), markup=False)
+            yield Static(self._told(), id="keys", markup=False)
 
     def on_mount(self, event: events.Mount) -> None:  # noqa: ARG002
         """Let the arrow keys scroll at once."""
+        self._laid = self.app.size.width
         self.query_one("#help").focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Break the lines anew for another width."""
+        if event.size.width != self._laid:
+            self._laid = event.size.width
+            self.query_one("#keys", Static).update(self._told())
+
+    def _told(self) -> Content:
+        return help_text(min(96, self.app.size.width - 4) - 9)
 
 
 def help_text(width: int) -> Content:

@@ -20,10 +20,9 @@ def described(job: QueuedTraining) -> str:
     asked = job.request
     what = f"goes on with {asked.resume}" if asked.resume else (asked.dataset or "simulated market")
     limit = "" if asked.timeout is None else f", at most {asked.timeout:,.0f} s"
-    profile = f" {clean(asked.profile, 10)}" if asked.profile else ""
-    return (
-        f"{job.job_id}:{profile} {clean(what, 40)}, {asked.steps:,} steps, seed {asked.seed}{limit}"
-    )
+    member = f", profile {clean(asked.profile, 10)}" if asked.profile else ""
+    steps = f"{asked.steps:,} steps, seed {asked.seed}"
+    return f"{job.job_id}: {clean(what, 40)}{member}, {steps}{limit}"
 
 
 class CancelTraining(Dialog[int | None]):

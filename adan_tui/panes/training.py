@@ -4,7 +4,7 @@ from adan_core.domain.training import TrainingProgress, TrainingState
 from adan_tui import figures
 from adan_tui.lines import Ink, Line, Picture
 from adan_tui.queue_modal import described
-from adan_tui.text import clean, wrap
+from adan_tui.text import clean, fit, wrap
 from adan_tui.view import View, waiting_trainings
 
 _INKS = {
@@ -99,20 +99,20 @@ def _lines(job: TrainingProgress, width: int) -> list[Line]:
     return lines
 
 
-def _waiting(view: View) -> list[Line]:
+def _waiting(view: View, width: int) -> list[Line]:
     waiting = waiting_trainings(view)
     if not waiting:
         return []
     return [
         ((f"{len(waiting)} waiting; F4 cancels one", Ink.MUTED),),
-        *(((described(job), Ink.TEXT),) for job in waiting),
+        *(((fit(described(job), width), Ink.TEXT),) for job in waiting),
     ]
 
 
 def draw(view: View, width: int, height: int) -> Picture:  # noqa: ARG001
     """Draw the newest job, at work or ended, and those that wait."""
     job = view.snapshot.training if view.snapshot is not None else None
-    waiting = _waiting(view)
+    waiting = _waiting(view, width)
     if job is None:
         none: Line = (("No training: F5 starts one, beside the trading.", Ink.MUTED),)
         return Picture("Training", "idle", rows=(none, *waiting))

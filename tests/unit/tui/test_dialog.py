@@ -3,6 +3,7 @@
 from rich.segment import Segment
 from textual.renderables.background_screen import BackgroundScreen
 from textual.visual import RenderOptions
+from textual.widgets import Static
 
 from adan_tui.dialog import Backdrop, Dialog, Palette
 from adan_tui.modals import Help
@@ -46,3 +47,16 @@ def test_the_palette_opens_once_and_over_a_dialogue_as_well() -> None:
         assert [type(screen) for screen in stack[1:]] == [Help, Palette]
 
     drive(steps)
+
+
+def test_the_help_breaks_its_lines_anew_when_the_terminal_is_made_narrow() -> None:
+    async def steps(driver: Driver) -> None:
+        await driver.press("f1")
+        keys = driver.app.screen.query_one("#keys", Static)
+        wide = str(keys.render())
+        await driver.pilot.resize_terminal(60, 24)
+        await driver.until(lambda: str(keys.render()) != wide)
+        longest = max(len(line) for line in str(keys.render()).split("\n"))
+        assert longest <= keys.size.width
+
+    drive(steps, size=(100, 24))

@@ -355,7 +355,7 @@ def test_trainings_that_wait_are_shown_with_their_numbers_right_under_the_one_at
     assert "2 waiting; F4 cancels one" in "\n".join(lines[:6])
     text = "\n".join(lines)
     assert "4: BTC-USDT-1h, 500,000 steps, seed 1" in text
-    assert "5: goes on with run-0007, 500,000 steps, seed 2, at most 60 s" in text
+    assert "5: goes on with run-0007, 500,000 steps, seed 2, at most 60…" in text
     assert "3: " not in text
     assert "F7 lets it go on" in text
 
