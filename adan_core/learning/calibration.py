@@ -6,6 +6,7 @@ what a unit of exposure costs to change, whatever the size of the move.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -39,8 +40,21 @@ class MoveOdds:
     margins: tuple[float, ...] = ()
     likely: tuple[float, ...] = ()
 
-    def paying(self, margins: Floats) -> Floats:
-        """Return the probabilities that moves of ``margins``, of any shape, pay."""
+    def paying(self, margin: float) -> float:
+        """Return the probability that a move of ``margin`` pays."""
+        if not self.margins:
+            squashed = math.copysign(math.log1p(abs(margin)), margin)
+            odds = min(max(self.intercept + self.slope * squashed, -_LARGEST_ODDS), _LARGEST_ODDS)
+            return 1.0 / (1.0 + math.exp(-odds))
+        above = bisect_right(self.margins, margin)
+        if above in (0, len(self.margins)):
+            return self.likely[0 if above == 0 else -1]
+        below = above - 1
+        share = (margin - self.margins[below]) / (self.margins[above] - self.margins[below])
+        return self.likely[below] + share * (self.likely[above] - self.likely[below])
+
+    def paying_each(self, margins: Floats) -> Floats:
+        """Return what ``paying`` says of each of many margins, of any shape."""
         if self.margins:
             found: Floats = np.interp(margins, self.margins, self.likely)
             return found
@@ -74,12 +88,12 @@ class Calibration:
         ``direction`` is positive for a move to more exposure; ``margin`` the log-odds by which the
         network prefers the move to staying, negative where it would rather stay.
         """
-        odds = self.up if direction > 0.0 else self.down
-        return float(odds.paying(np.array(margin, dtype=np.float64)))
+        return (self.up if direction > 0.0 else self.down).paying(margin)
 
     def paying_each(self, directions: Floats, margins: Floats) -> Floats:
         """Return what ``paying`` says of each of many moves; all arrays have the same shape."""
-        return np.where(directions > 0.0, self.up.paying(margins), self.down.paying(margins))
+        up, down = self.up.paying_each(margins), self.down.paying_each(margins)
+        return np.where(directions > 0.0, up, down)
 
 
 def pays(direction: float, log_return: float, cost_rate: float) -> bool:

@@ -28,7 +28,15 @@ ECONOMICS = Economics(
 
 MARGINS = arrays.arrays(np.float32, 8, elements=st.floats(-30.0, 30.0, width=32))
 HELD = arrays.arrays(np.float64, 8, elements=st.sampled_from([0.0, 1.0, 0.93, 0.04]))
-ODDS = st.builds(MoveOdds, st.floats(-3.0, 3.0), st.floats(0.0, 3.0))
+BEFORE = st.builds(MoveOdds, st.floats(-3.0, 3.0), st.floats(0.0, 3.0))
+CURVES = st.builds(
+    lambda margins, likely: MoveOdds(
+        0.0, 0.0, tuple(sorted(margins)), tuple(sorted(likely)[: len(margins)])
+    ),
+    st.sets(st.integers(-30, 30), min_size=1, max_size=10),
+    st.lists(st.floats(0.0, 1.0), min_size=10, max_size=10),
+)
+ODDS = BEFORE | CURVES
 
 
 @given(margins=MARGINS, held=HELD, up=ODDS, down=ODDS)
