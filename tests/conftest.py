@@ -1,5 +1,6 @@
 """What every test shares: a home of its own, no network beyond loopback, one cache of kernels."""
 
+import gc
 import os
 import socket
 from pathlib import Path
@@ -27,6 +28,12 @@ settings.register_profile(
     "quick", max_examples=8, deadline=None, derandomize=True, suppress_health_check=_CALM
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare every collection of garbage from now on all that importing the tests has made."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,12 @@ def _walk(
             _walk(value, child, name, lines, problems)
 
 
+@lru_cache(maxsize=4)
+def _parsed_file(text: str, name: str) -> ParsedYaml:
+    """Parse a file's text once: the shipped settings are read again at every change of any layer."""
+    return parse_yaml(text, name)
+
+
 def file_values(path: Path, layer: Layer = Layer.FILE) -> Values:
     """Read a settings file; a missing one is an empty layer."""
     try:
@@ -135,7 +143,7 @@ def file_values(path: Path, layer: Layer = Layer.FILE) -> Values:
         return Values(layer)
     except (OSError, UnicodeDecodeError) as error:
         return Values(layer, problems=[f"{path}: cannot be read: {error}"])
-    parsed = parse_yaml(text, str(path))
+    parsed = _parsed_file(text, str(path))
     problems = list(parsed.problems)
     tree: dict[str, Any] = {}
     if isinstance(parsed.value, dict):
@@ -148,7 +156,7 @@ def file_values(path: Path, layer: Layer = Layer.FILE) -> Values:
 
 def _text_keys(tree: dict[Any, Any]) -> dict[str, Any]:
     return {
-        str(key): _text_keys(value) if isinstance(value, dict) else value
+        str(key): _text_keys(value) if isinstance(value, dict) else deepcopy(value)
         for key, value in tree.items()
     }
 

@@ -8,7 +8,7 @@ from adan_core.config.loading import load_settings, settings_hash, shipped_setti
 from adan_core.config.locations import Locations, locate
 from adan_core.config.policy import Applies, key_policies
 from adan_core.config.settings import Settings
-from adan_core.config.sources import Layer
+from adan_core.config.sources import Layer, file_values
 from adan_core.domain.errors import InvalidSettings
 
 
@@ -52,6 +52,18 @@ def test_a_file_needs_only_what_it_changes(locations: Locations) -> None:
     assert loaded.settings.monitoring.disk_warning == 70.0
     assert loaded.settings.monitoring.disk_critical == default.settings.monitoring.disk_critical
     assert set(loaded.settings.ladders) > set(default.settings.ladders)
+
+
+def test_what_a_reader_does_to_a_file_s_values_the_next_reader_does_not_see(
+    locations: Locations,
+) -> None:
+    write(locations, "market: {symbols: [BTC/SIM]}\n")
+    for _ in range(2):
+        values = file_values(locations.settings_file)
+        assert values.tree == {"market": {"symbols": ["BTC/SIM"]}}
+        values.tree["market"]["symbols"].append("ETH/SIM")
+    write(locations, "market: {symbols: [ETH/SIM]}\n")
+    assert file_values(locations.settings_file).tree == {"market": {"symbols": ["ETH/SIM"]}}
 
 
 def test_every_key_is_written_in_the_shipped_file(locations: Locations) -> None:
