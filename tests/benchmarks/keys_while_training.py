@@ -10,6 +10,7 @@ import functools
 import os
 import pty
 import random
+import re
 import select
 import signal
 import struct
@@ -30,6 +31,8 @@ _LONGEST_PAUSE = 0.3
 _SETTLED = 0.4  # beyond the tenth of a second in which an escape may begin another key
 _PATIENCE = 300.0
 _TARGET_MILLISECONDS = 50.0
+_ARMED = rb"PAPER[^\n]{0,80}RUNNING"  # the header; a training is RUNNING, too
+_LEARNING = rb"\d steps/s"
 _F5, _F8, _F9, _F12, _ESCAPE = b"\x1b[15~", b"\x1b[19~", b"\x1b[20~", b"\x1b[24~", b"\x1b"
 
 
@@ -46,19 +49,19 @@ class _Screen:
         size = struct.pack("HHHH", _LINES, _COLUMNS, 0, 0)
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
 
-    def press(self, key: bytes, *texts: bytes) -> float:
-        """Press ``key``; return the seconds until one of ``texts`` is drawn, RuntimeError if none is."""
+    def press(self, key: bytes, pattern: bytes) -> float:
+        """Press ``key``; return the seconds until ``pattern`` is drawn, RuntimeError if it never is."""
         began = time.perf_counter()
         os.write(self._terminal, key)
-        self.see(*texts)
+        self.see(pattern)
         return time.perf_counter() - began
 
-    def see(self, *texts: bytes) -> None:
-        """Read what is drawn until one of ``texts`` is; RuntimeError if none ever is."""
+    def see(self, pattern: bytes) -> None:
+        """Read what is drawn until ``pattern``, a regular one, is; RuntimeError if it never is."""
         limit, shown = time.monotonic() + _PATIENCE, b""
-        while not any(text in shown for text in texts):
+        while re.search(pattern, shown) is None:
             if time.monotonic() > limit:
-                raise RuntimeError(f"the screen never showed {texts!r}")
+                raise RuntimeError(f"the screen never showed {pattern!r}")
             shown += self._read(0.5)
 
     def pass_over(self, seconds: float) -> None:
@@ -96,10 +99,10 @@ def _times(screen: _Screen) -> float:
 
 def _kill(screen: _Screen) -> float:
     """The kill switch, until the header says so; re-armed for the next press."""
-    seconds = screen.press(_F12, b"HALTING", b"HALTED")
+    seconds = screen.press(_F12, b"HALTING|HALTED")
     screen.see(b"CONFIRMED")
     screen.press(_F8, b"Re-arm after")
-    screen.press(b"REARM\r", b"RUNNING")
+    screen.press(b"REARM\r", _ARMED)
     return seconds
 
 
@@ -142,12 +145,12 @@ def _both() -> tuple[dict[str, float], dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         screen = _Screen(Path(folder))
         try:
-            screen.see(b"RUNNING")
+            screen.see(_ARMED)
             idle = _presses(screen)
             screen.press(_F5, b"Start a training")
-            screen.press(b"1000000000\r", b"steps/s")
+            screen.press(b"1000000000\r", _LEARNING)
             busy = _presses(screen)
-            screen.see(b"steps/s")  # it runs still
+            screen.see(_LEARNING)  # still
         finally:
             screen.close()
     return idle, busy
