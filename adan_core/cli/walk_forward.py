@@ -277,7 +277,7 @@ def _confidence_lines(report: "WalkForward") -> Iterator[str]:
     errors = ", ".join(
         f"s{one.seed} {figure(one.confidence.expected_error, '.3f')}" for one in report.seeds
     )
-    yield f"(the median seed's decisions, out of sample) expected calibration error: {errors}"
+    yield f"(the median seed's) expected calibration error on the tests: {errors}"
 
 
 def gate_lines(verdict: "GateVerdict") -> Iterator[str]:
