@@ -39,7 +39,7 @@ from adan_tui.panes.alerts import ranked
 from adan_tui.panes.kill import ELSEWHERE
 from adan_tui.sending import send
 from adan_tui.text import clean
-from adan_tui.view import AT_START, View, renewed, training_runs, waiting_trainings
+from adan_tui.view import AT_START, View, renewed, training_runs
 from adan_tui.wardrobe import Wardrobe
 
 _KILLS = {CommandKind.HALT: KillKind.HALT, CommandKind.FLATTEN: KillKind.FLATTEN}
@@ -286,24 +286,15 @@ class AdanApp(App[None], inherit_bindings=False):
 
     def action_pause_training(self) -> None:
         """Hold the running training, or let a paused one go on."""
-        if not training_runs(self._view):
-            self._tell("No training runs: F5 starts one.")
-            return
-        training_keys.pause(self._view, self._send)
+        training_keys.pause(self._view, self._send, self._tell)
 
     def action_cancel_training(self) -> None:
         """Show the trainings that wait, and cancel the one that is named."""
-        if not waiting_trainings(self._view):
-            self._tell("No training waits: F5 queues one while another runs.")
-            return
-        training_keys.cancel(self, self._view, self._send)
+        training_keys.cancel(self, self._view, self._send, self._tell)
 
     def action_stop_training(self) -> None:
         """Stop the running training with a valid checkpoint."""
-        if not training_runs(self._view):
-            self._tell("No training runs: F5 starts one.")
-            return
-        self._send(Command(CommandKind.STOP_TRAINING, reason="the operator stopped it"))
+        training_keys.stop(self._view, self._send, self._tell)
 
     def action_acknowledge(self) -> None:
         """Acknowledge the alert that stands at the top."""

@@ -1,4 +1,4 @@
-"""What the keys for trainings ask for: start or queue one, hold it, cancel one that waits."""
+"""What the keys for trainings ask for: start or queue one, hold it, stop it, cancel one that waits."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,8 @@ from adan_tui.queue_modal import CancelTraining
 from adan_tui.view import View, training_runs, training_state, waiting_trainings
 
 Send = Callable[[Command], None]
+Tell = Callable[[str], None]
+_NONE_RUNS = "No training runs: F5 starts one."
 
 
 def start(app: App[None], view: View, send: Send) -> None:
@@ -25,18 +27,33 @@ def start(app: App[None], view: View, send: Send) -> None:
     app.push_screen(TrainingForm(view.settings, queued=busy), asked)
 
 
-def pause(view: View, send: Send) -> None:
+def pause(view: View, send: Send, tell: Tell) -> None:
     """Hold the training at work, or let a paused one go on."""
+    if not training_runs(view):
+        tell(_NONE_RUNS)
+        return
     paused = training_state(view) is TrainingState.PAUSED
     kind = CommandKind.RESUME_TRAINING if paused else CommandKind.PAUSE_TRAINING
     send(Command(kind, reason="the operator pressed the key"))
 
 
-def cancel(app: App[None], view: View, send: Send) -> None:
+def stop(view: View, send: Send, tell: Tell) -> None:
+    """Stop the training at work with a valid checkpoint."""
+    if not training_runs(view):
+        tell(_NONE_RUNS)
+        return
+    send(Command(CommandKind.STOP_TRAINING, reason="the operator stopped it"))
+
+
+def cancel(app: App[None], view: View, send: Send, tell: Tell) -> None:
     """Show the trainings that wait, and cancel the one that is named."""
 
     def chosen(job_id: int | None) -> None:
         if job_id is not None:
             send(Command(CommandKind.CANCEL_TRAINING, job_id=job_id))
 
-    app.push_screen(CancelTraining(waiting_trainings(view)), chosen)
+    waiting = waiting_trainings(view)
+    if not waiting:
+        tell("No training waits: F5 queues one while another runs.")
+        return
+    app.push_screen(CancelTraining(waiting), chosen)
