@@ -39,6 +39,17 @@ def test_the_backdrop_is_what_the_library_draws_of_the_screen_behind() -> None:
     drive(steps)
 
 
+def test_under_every_dialogue_a_small_terminal_still_shows_that_the_kill_key_was_heard() -> None:
+    async def steps(driver: Driver) -> None:
+        for key in ("f1", "f5", "f9"):
+            await driver.press(key)
+            dialog = driver.app.screen.query_one(".dialog")
+            assert dialog.region.y >= 1
+            await driver.press("escape")
+
+    drive(steps)
+
+
 def test_the_palette_opens_once_and_over_a_dialogue_as_well() -> None:
     async def steps(driver: Driver) -> None:
         await driver.press("f1", "ctrl+p", "ctrl+p")
