@@ -1,5 +1,6 @@
 """Learning from the command line, in processes of their own: train, stop, go on, judge, list."""
 
+import io
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from adan_core.cli.main import main
 from adan_core.learning.reward import REWARD_TERMS
 from tests.support import shared_data
 
@@ -45,9 +47,16 @@ def document(*words: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
+def here(*words: str) -> int:
+    """Carry out a command in this process, where the processes of their own are others, or none."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return int(ended.value.code or 0)
+
+
 @pytest.fixture
 def sample(home: Path) -> str:
-    adan("data", "sample", "--rows", "6000", "--timeframe", "5m", "--name", "sample")
+    assert here("data", "sample", "--rows", "6000", "--timeframe", "5m", "--name", "sample") == 0
     return "sample"
 
 
@@ -193,14 +202,24 @@ def test_without_a_signing_key_training_does_not_begin(home: Path, sample: str) 
     ],
 )
 def test_mistakes_are_said_with_their_code(
-    home: Path, words: list[str], code: int, said: str
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    said: str,
 ) -> None:
-    assert said in adan(*words, code=code).stderr
+    monkeypatch.setattr("sys.stdin", io.StringIO(PASSPHRASE))
+    assert here(*words) == code
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "backtest", "models"])
-def test_help_teaches_by_an_example(home: Path, command: str) -> None:
-    text = adan(command, "--help").stdout
+def test_help_teaches_by_an_example(
+    home: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert here(command, "--help") == 0
+    text = capsys.readouterr().out
     assert "examples:" in text
     assert f"  adan-core {command}" in text
 
@@ -215,7 +234,8 @@ def test_help_teaches_by_an_example(home: Path, command: str) -> None:
 def test_real_candles_go_all_the_way(home: Path, file: str, name: str) -> None:
     path = shared_data() / "candles" / f"{file}.parquet"
     symbol, timeframe = name.rsplit("-", 1)[0].replace("-", "/"), name.rsplit("-", 1)[1]
-    adan("data", "import", str(path), "--symbol", symbol, "--timeframe", timeframe)
+    imported = ("data", "import", str(path), "--symbol", symbol, "--timeframe", timeframe)
+    assert here(*imported) == 0
     trained = train("--dataset", name, "--steps", "2048")
     judged = document("evaluate", "--dataset", name, "--json")
     assert judged["model_id"] == trained["model_id"]
