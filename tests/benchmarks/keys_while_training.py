@@ -26,12 +26,12 @@ from tests.benchmarks.rows import Reference, Row
 from tests.benchmarks.starting import _ANSWERS, _program
 
 _LINES, _COLUMNS = 40, 120
-_PRESSES = 200
-_LONGEST_PAUSE = 0.3
-_SETTLED = 0.4  # beyond the tenth of a second in which an escape may begin another key
+_PRESSES = 100
+_LONGEST_PAUSE = 0.25
+_SETTLED = 0.25  # beyond the tenth of a second in which an escape may begin another key
 _PATIENCE = 300.0
 _TARGET_MILLISECONDS = 50.0
-_ARMED = rb"PAPER[^\n]{0,80}RUNNING"  # the header; a training is RUNNING, too
+_ARMED = rb"PAPER[^\n]{0,200}RUNNING"  # the header; a training is RUNNING, too
 _LEARNING = rb"\d steps/s"
 _F5, _F8, _F9, _F12, _ESCAPE = b"\x1b[15~", b"\x1b[19~", b"\x1b[20~", b"\x1b[24~", b"\x1b"
 
