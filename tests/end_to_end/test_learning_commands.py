@@ -242,3 +242,12 @@ def test_real_candles_go_all_the_way(home: Path, file: str, name: str) -> None:
     assert not judged["synthetic"]
     played = document("backtest", "--strategy", "sma", "--dataset", name, "--json")
     assert played["metrics"]["trades"] > 10
+
+
+def test_a_training_beyond_the_memory_budget_is_refused_before_it_learns(
+    home: Path, sample: str
+) -> None:
+    budget = ("--set", "compute.memory_budget_gigabytes=0.01", "--seal-later")
+    done = adan("train", *SMALL, "--dataset", sample, "--steps", "2048", *budget, code=7)
+    assert "this training cannot fit" in done.stderr
+    assert "a plan within compute.memory_budget_gigabytes" in done.stderr
