@@ -14,6 +14,7 @@ BENCHMARKS = {
     "help": ("starting", "help_time"),
     "environment": ("environment_steps", "environment_steps"),
     "environment-rows": ("environment_steps", "environment_rows"),
+    "environment-more-rows": ("environment_steps", "environment_more_rows"),
     "environment-gym-trading-env": ("environment_peers", "beside_gym_trading_env"),
     "environment-freqai": ("environment_peers", "beside_freqai"),
     "environment-finrl": ("environment_peers", "beside_finrl"),

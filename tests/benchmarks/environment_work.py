@@ -49,10 +49,10 @@ def candles(rows: int) -> Columns:
     }
 
 
-def rate(step: Step, seconds: float) -> float:
-    """Return the steps a second of so many seconds of stepping."""
-    done, began = 0, time.perf_counter()
-    while (passed := time.perf_counter() - began) < seconds:
+def rate(step: Step, seconds: float, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return the steps a second of so many seconds of stepping, by ``clock``."""
+    done, began = 0, clock()
+    while (passed := clock() - began) < seconds:
         for _ in range(20):
             done += step()
     return done / passed
