@@ -69,7 +69,8 @@ _STANDSTILL = 24.0  # candles in a row without a range, after which the market s
 _BASELINE = 3000.0
 _SHORT_LAG = 12
 _LONG_LAG = 48
-# A normal candle's deviation over its mean range less what twelve steps miss of it.
+# About a normal candle's deviation over its mean range: 0.63 on a continuous path, 0.77 on one seen
+# at twelve steps. Moves are measured in it; the network is fitted to moves so measured.
 _RANGE_TO_DEVIATION = 0.6
 _QUANTILE_STEP = 0.005
 _QUIET = 0.2

@@ -27,7 +27,7 @@ _WANDER = 4e-4  # the chance a candle that the scale moves one cell up, and down
 _JUMP = 1e-9  # that it is anywhere else: a market that changed for good is believed in time
 # Neighbouring candles err together (volatility clusters): one counts for half of an independent one.
 _WEIGHT = 0.5
-_OUTLIER = 1e-3
+_OUTLIER = 1e-3  # a candle of any size is at least so likely: none rules out a level for good
 _ANGLES = 2.0 * np.pi * np.arange(CELLS) / CELLS
 _COSINES = np.cos(_ANGLES)
 _SINES = np.sin(_ANGLES)
