@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from adan_core.cli.main import main
+from adan_core.learning.compute import Candidate, ComputeOptimizer, Measurement, Trial
 from adan_core.learning.reward import REWARD_TERMS
 from tests.support import shared_data
 
@@ -251,3 +252,21 @@ def test_a_training_beyond_the_memory_budget_is_refused_before_it_learns(
     done = adan("train", *SMALL, "--dataset", sample, "--steps", "2048", *budget, code=7)
     assert "this training cannot fit" in done.stderr
     assert "a plan within compute.memory_budget_gigabytes" in done.stderr
+
+
+def test_what_computes_fastest_is_measured_where_that_is_asked_for(
+    home: Path,
+    sample: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = Candidate(threads=1, batch_size=128)
+    measured = Measurement((Trial(chosen, 1_000.0),), chosen, "halves are quicker")
+    monkeypatch.setattr(ComputeOptimizer, "measure", lambda _optimizer: measured)
+    small = (*SMALL, "--dataset", sample, "--steps", "512", "--seal-later", "--json")
+    capsys.readouterr()
+    assert here("train", *small, "--optimise") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["compute"]["reason"] == "halves are quicker"
+    (kept,) = home.rglob("run.json")
+    assert '"batch_size":128' in kept.read_text().replace(" ", "")
