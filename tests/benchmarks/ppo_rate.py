@@ -31,7 +31,6 @@ from adan_core.resilience.deadline import Deadline
 from tests.benchmarks.rows import Reference, Row
 
 _ROUNDS = 5
-_ROLLOUTS = 40
 _LEAST_SHARE = 0.95
 _MILLION = 1_000_000
 _FLAT_BYTES = 32 * 1024**2
@@ -74,7 +73,7 @@ def _train(lesson: Lesson, folder: Path, report: Any = lambda _record: None) -> 
 
 
 def ppo_rate() -> Row:
-    """A run as `adan-core train` makes it, as a share of the learner's rate on no environment.
+    """A run of the shipped length, as a share of the learner's rate on no environment.
 
     Validation, checkpoints, progress and memory's budget are all on; the other does nothing but
     learn, by the same learner. Interleaved, medians, by the clock, since both use two processors.
@@ -82,10 +81,9 @@ def ppo_rate() -> Row:
     free = _roll_without_environment()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        lesson = _lesson(folder, _MILLION)
+        steps = _MILLION
+        lesson = _lesson(folder, steps)
         learning = lesson.plan.learning
-        steps = _ROLLOUTS * learning.copies * learning.steps_per_copy
-        lesson = replace(lesson, plan=replace(lesson.plan, steps=steps))
         ours: list[float] = []
         theirs: list[float] = []
         for turn in range(_ROUNDS + 1):

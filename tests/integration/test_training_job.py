@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from adan_core.learning.checkpoint import Checkpoint, checkpoints, decode, save_
 from adan_core.learning.compute import ComputeOptimizer, applied
 from adan_core.learning.environment import training_environment
 from adan_core.learning.inference import Network, probabilities
+from adan_core.learning.learner_state import deciding_weights
 from adan_core.learning.lessons import Lesson, new_lesson, old_lesson, resolved, settings_of
 from adan_core.learning.market import feature_text, fit_normaliser, ladder_of, prepare_all
 from adan_core.learning.member import Member
@@ -302,7 +304,7 @@ def test_the_time_a_checkpoint_takes_is_kept_back_from_the_deadline(
         return real(folder, checkpoint)
 
     monkeypatch.setattr(training_watch, "save_checkpoint", slow_save)
-    monkeypatch.setattr(PPO, "train", lambda _agent: clock.advance(30_000))
+    monkeypatch.setattr(CompiledPPO, "train", lambda _agent: clock.advance(30_000))
     deadline = Deadline(clock, 300.0)
     outcome = learn(lesson, run, clock=clock, deadline=deadline)
     assert outcome.state is TrainingState.TIMED_OUT
@@ -589,6 +591,27 @@ def test_a_compiled_rollout_is_the_one_that_the_learner_would_have_collected(
 
 
 @pytest.mark.slow
+def test_an_update_is_the_library_s_own(
+    settings: Settings, candles: CandleSeries, tmp_path: Path
+) -> None:
+    """Two updates of ours move every parameter as two of SB3's do, and record the same figures."""
+    wide = settings.learning.model_copy(update={"entropy": 0.02})
+    lesson = plan(settings.model_copy(update={"learning": wide}), candles, tmp_path)
+    found = []
+    for train in (CompiledPPO.train, PPO.train):
+        agent = build_agent(training_environment(lesson.plan), lesson.plan.learning, 0)
+        assert isinstance(agent, CompiledPPO)
+        agent.train = partial(train, agent)  # type: ignore[method-assign]
+        agent.learn(2 * ROLLOUT)
+        figures = {name: float(value) for name, value in agent.logger.name_to_value.items()}
+        found.append((deciding_weights(agent), figures))
+    (ours, told), (theirs, theirs_told) = found
+    for name, values in theirs.items():
+        np.testing.assert_allclose(ours[name], values, atol=2e-5)
+    assert told == pytest.approx(theirs_told, abs=1e-4)
+
+
+@pytest.mark.slow
 def test_the_numpy_network_is_the_trained_one(
     settings: Settings, candles: CandleSeries, tmp_path: Path
 ) -> None:
@@ -596,7 +619,6 @@ def test_the_numpy_network_is_the_trained_one(
 
     from adan_core.learning.environment import TradingVecEnv
     from adan_core.learning.environment_kernel import EnvironmentKernel
-    from adan_core.learning.learner_state import deciding_weights
 
     lesson = plan(settings, candles, tmp_path)
     kernel = EnvironmentKernel(lesson.plan.training, 16, 10_000.0, 100, 0)
