@@ -1,0 +1,1 @@
+{"algorithm":"Ed25519","public_key":"3780f6dab4cb6b15b024b10b7cd8b35f58ea530b98d5f487b457e374d1f4b450","schema_version":1,"signature":"d8c645880d3187060ab35adbd0a705600ca8a84ebfff158b47b61b3c467ace72688e0a2d339a96cbb2e613be695bb00ae3f06e8765e36b0e2a6bafab7406510e"}
