@@ -230,5 +230,5 @@ def test_what_was_proved_lies_on_the_shelf_until_anything_changes(
     shelf.path(task).write_text("{}")
     assert shelf.find(task) is None
     shelf.keep(task, proof)
-    monkeypatch.setattr(proof_run, "CODE_VERSION", "another")
+    monkeypatch.setattr(proof_run, "learning_version", lambda: "another")
     assert shelf.find(task) is None
