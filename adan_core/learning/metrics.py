@@ -172,13 +172,16 @@ def win_rate(trade_pnl: Floats) -> float:
 
 
 def profit_factor(trade_pnl: Floats) -> float:
-    """Return money won over money lost; UncomputableError without a losing trade."""
+    """Return money won over money lost; UncomputableError where nothing, or next to it, was lost."""
     if trade_pnl.shape[0] == 0:
         raise UncomputableError("no closed trade")
     lost = -float(np.sum(trade_pnl[trade_pnl < 0.0]))
     if lost == 0.0:
         raise UncomputableError("no losing trade")
-    return float(np.sum(trade_pnl[trade_pnl > 0.0])) / lost
+    factor = float(np.sum(trade_pnl[trade_pnl > 0.0])) / lost
+    if not np.isfinite(factor):
+        raise UncomputableError("next to nothing was lost")
+    return factor
 
 
 def composite_score(figures: dict[str, float | None]) -> float:

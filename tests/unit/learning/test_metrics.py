@@ -60,6 +60,13 @@ def test_a_flat_account_has_no_ratios_and_no_sentinels() -> None:
     assert set(flat.unavailable) == {name for name in flat.__slots__ if getattr(flat, name) is None}
 
 
+def test_a_loss_of_next_to_nothing_makes_no_infinite_factor() -> None:
+    equity = np.array([100.0, 101.0])
+    found = metrics.measure(equity, np.array([-5e-324, 1.0]), np.zeros(1), 0.0, 0.0, DAY)
+    assert found.profit_factor is None
+    assert found.unavailable["profit_factor"] == "next to nothing was lost"
+
+
 @given(
     arrays.arrays(np.float64, st.integers(2, 200), elements=st.floats(-0.3, 0.3)),
     arrays.arrays(np.float64, st.integers(0, 30), elements=st.floats(-1e4, 1e4)),
@@ -68,7 +75,8 @@ def test_bounds_hold_always(returns: Floats, pnl: Floats) -> None:
     equity = 10_000.0 * np.cumprod(np.concatenate([[1.0], 1.0 + returns]))
     found = metrics.measure(equity, pnl, np.abs(returns), 5.0, 1.0, DAY)
     assert found.max_drawdown is not None
-    assert 0.0 <= found.max_drawdown < 1.0
+    # 1.0 itself where next to nothing is left: 131 losses of a quarter leave less than a float tells.
+    assert 0.0 <= found.max_drawdown <= 1.0
     assert found.log_return == pytest.approx(np.log(equity[-1] / equity[0]), abs=1e-9)
     assert found.win_rate is None or 0.0 <= found.win_rate <= 1.0
     assert found.profit_factor is None or found.profit_factor >= 0.0
