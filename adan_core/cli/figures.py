@@ -41,14 +41,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def reliability_table(found: "Reliability") -> list[str]:
     """Return a line for each confidence that was reached: its mean, how often it was right, how many."""
-    rows = [
-        [
-            f"{one.lower:.0%} to {one.upper:.0%}",
-            figure(one.confidence, ".1%"),
-            figure(one.frequency, ".1%"),
-            f"{one.count:,}",
-        ]
-        for one in found.bins
-        if one.count
-    ]
-    return table(["confidence", "mean", "right", "decisions"], rows)
+    from adan_core.learning.report_words import reliability_rows
+
+    return table(["confidence", "mean", "right", "decisions"], reliability_rows(found))

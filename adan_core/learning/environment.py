@@ -35,14 +35,14 @@ class _Actions:
     def __init__(self, exposures: Sequence[float], dead_band: float | None) -> None:
         if len(exposures) < 2:
             raise ConfigurationError(f"exposures {list(exposures)}", "two discrete targets or more")
-        self._exposures = np.array(exposures, dtype=np.float64)
+        self.exposures = np.array(exposures, dtype=np.float64)
         self._dead_band = dead_band
 
     def space(self, symbols: int) -> "gymnasium.spaces.Space[Any]":
         """Return the space of one environment that plays so many symbols at once."""
         if self._dead_band is not None:
             return gymnasium.spaces.Box(-1.0, 1.0, (symbols,), np.float32)
-        choices = len(self._exposures)
+        choices = len(self.exposures)
         if symbols == 1:
             return gymnasium.spaces.Discrete(choices)
         return gymnasium.spaces.MultiDiscrete([choices] * symbols)
@@ -50,9 +50,9 @@ class _Actions:
     def targets(self, actions: NDArray[Any]) -> Floats:
         """Return the target exposures that ``actions``, one per copy, ask for, shape (N,)."""
         if self._dead_band is None:
-            chosen: Floats = self._exposures[actions.reshape(-1)]
+            chosen: Floats = self.exposures[actions.reshape(-1)]
             return chosen
-        lowest, highest = float(self._exposures[0]), float(self._exposures[-1])
+        lowest, highest = float(self.exposures[0]), float(self.exposures[-1])
         return exposures_of(actions.reshape(-1), lowest, highest, self._dead_band)
 
 
@@ -167,7 +167,6 @@ class TradingVecEnv(VecEnv):
             self._actions.space(1),
         )
         self.kernel = kernel
-        self._exposures = np.array(exposures, dtype=np.float64)
         self._batches = kernel.batches(BATCHES, self.EPISODES)
         self._infos: list[dict[str, Any]] = [{} for _ in range(kernel.copies)]
         self._players = ThreadPoolExecutor(max(len(self._batches) - 1, 1), "rollout")
@@ -262,7 +261,7 @@ class TradingVecEnv(VecEnv):
         final = np.zeros(self.num_envs, dtype=np.float32)
         jobs = []
         for batch, place in zip(self._batches, self._places(), strict=True):
-            actor = actor_of(policy, value, self._exposures, gamma)
+            actor = actor_of(policy, value, self._actions.exposures, gamma)
             part = Experience._make(array[:, place] for array in experience)
             length, world = self.kernel.episode_length, self.kernel.world
             jobs.append((actor, chances[:, place], length, world, batch, part, final[place]))

@@ -17,7 +17,7 @@ from adan_core.learning.gates import GateVerdict
 from adan_core.learning.metric_rows import METRICS
 from adan_core.learning.metrics import PerformanceMetrics
 from adan_core.learning.report_plots import drawdown_plot, equity_plot, seeds_plot
-from adan_core.learning.report_words import sharpe_line
+from adan_core.learning.report_words import reliability_rows, sharpe_line
 from adan_core.learning.walk_forward import Curves, SeedResult, WalkForward
 
 _STYLE: Final = """\
@@ -217,16 +217,7 @@ def _confidence(report: WalkForward) -> Iterator[str]:
     )
     for name, one in _shown(report):
         found = one.confidence
-        rows = [
-            _cells(
-                f"{own.lower:.0%} to {own.upper:.0%}",
-                _figure(own.confidence, ".1%"),
-                _figure(own.frequency, ".1%"),
-                f"{own.count:,}",
-            )
-            for own in found.bins
-            if own.count
-        ]
+        rows = [_cells(*row) for row in reliability_rows(found)]
         head = _cells(f"{name}: confidence", "mean", "right", "decisions", tag="th")
         yield _table(head, rows)
         yield (

@@ -2,6 +2,7 @@
 
 import math
 
+from adan_core.learning.calibration import Reliability
 from adan_core.learning.metrics import YEAR
 from adan_core.learning.walk_forward import WalkForward
 
@@ -22,3 +23,17 @@ def sharpe_line(report: WalkForward) -> str:
         f"Its annual Sharpe ratio: {root * found.estimate:+.2f}, {found.level:.0%} interval "
         f"{root * found.lower:+.2f} to {root * found.upper:+.2f}; {record} ({report.candles:,} are there)."
     )
+
+
+def reliability_rows(found: Reliability) -> list[tuple[str, str, str, str]]:
+    """Return each confidence that was reached: its bounds, its mean, how often it was right, how many."""
+    return [
+        (
+            f"{one.lower:.0%} to {one.upper:.0%}",
+            "N/A" if one.confidence is None else f"{one.confidence:.1%}",
+            "N/A" if one.frequency is None else f"{one.frequency:.1%}",
+            f"{one.count:,}",
+        )
+        for one in found.bins
+        if one.count
+    ]
