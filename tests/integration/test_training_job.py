@@ -44,7 +44,7 @@ from adan_core.learning.reward import REWARD_TERMS
 from adan_core.learning.rollout import CompiledPPO
 from adan_core.learning.rollout_kernel import Experience
 from adan_core.learning.runs import RunFolder
-from adan_core.learning.selection import Validator
+from adan_core.learning.selection import Selection, Validator
 from adan_core.learning.training import TrainingJob
 from adan_core.learning.training_plan import ComputeChoice, TrainingOutcome
 from adan_core.resilience.deadline import Deadline
@@ -169,6 +169,27 @@ def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bits(
         uninterrupted[0].selected_at,
     )
     assert final_digest(run) == uninterrupted[1]
+
+
+@pytest.mark.slow
+def test_a_resumed_run_judges_its_weights_where_an_uninterrupted_one_would(
+    settings: Settings, candles: CandleSeries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_watch, "ROLLOUTS_PER_VALIDATION", 3)
+    judged: list[int] = []
+    real = Selection.judge
+
+    def judge(selection: Selection, steps: int, *more: Any) -> None:  # noqa: ANN401
+        judged.append(steps // ROLLOUT)
+        real(selection, steps, *more)
+
+    monkeypatch.setattr(Selection, "judge", judge)
+    lesson = plan(settings, candles, tmp_path)
+    run = RunFolder.create(tmp_path, lesson.record)
+    learn(lesson, run, stop=_StopAfter(2 * ROLLOUT))
+    learn(lesson, run, resume=True, stop=_StopAfter(2 * ROLLOUT))
+    learn(lesson, run, resume=True)
+    assert judged == [0, 3, 6, 8]
 
 
 class _StopAfter(threading.Event):
